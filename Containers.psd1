@@ -1,0 +1,56 @@
+@{
+    RootModule             = 'Containers.psm1'
+    ModuleVersion          = '0.1.0'
+    CompatiblePSEditions   = @('Core')
+    GUID                   = '7d3a6c1e-5b0f-4f0e-9c57-2a1d6b8e4f93'
+    Author                 = 'The Containers authors'
+    CompanyName            = 'Containers'
+    Copyright              = 'MIT licence'
+    Description            = 'Linux containers, namespaces and cgroups as PowerShell objects: no daemon, any OCI runtime, its own native one included.'
+    PowerShellVersion      = '7.4'
+
+    FormatsToProcess       = @(
+        'formats/Containers.Container.Format.ps1xml'
+        'formats/Containers.Task.Format.ps1xml'
+        'formats/Containers.Kernel.Format.ps1xml'
+        'formats/Containers.Host.Format.ps1xml'
+    )
+    TypesToProcess         = @()
+
+    # What is not listed here is not exported, whatever the assembly has.
+    CmdletsToExport        = @(
+        'Get-Cgroup'
+        'Get-CgroupLimit'
+        'Get-Container'
+        'Get-ContainerHost'
+        'Get-ContainerLog'
+        'Get-ContainerTask'
+        'Get-Namespace'
+        'Invoke-Container'
+        'Invoke-ContainerCommand'
+        'Measure-Container'
+        'New-Container'
+        'New-ContainerMount'
+        'New-ContainerSpec'
+        'New-ContainerTask'
+        'Remove-Container'
+        'Remove-ContainerTask'
+        'Send-ContainerSignal'
+        'Set-CgroupLimit'
+        'Start-ContainerTask'
+        'Stop-ContainerTask'
+        'Test-ContainerHost'
+        'Wait-ContainerTask'
+    )
+    FunctionsToExport      = @()
+    AliasesToExport        = @()
+    VariablesToExport      = @()
+
+    PrivateData            = @{
+        PSData = @{
+            Tags         = @('Linux', 'Container', 'OCI', 'Namespace', 'Cgroup', 'runc', 'crun', 'containerd', 'docker', 'PSEdition_Core')
+            LicenseUri   = 'https://opensource.org/license/mit'
+            ReleaseNotes = 'CHANGELOG.md'
+        }
+    }
+}

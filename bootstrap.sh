@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# From a fresh clone: ./bootstrap.sh build|demo|test [--long]|bench|pack
+# Finds or installs what the task needs, then hands over to build.ps1 where there is a pwsh, else walks the same steps itself.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'EOF'
+usage: ./bootstrap.sh build         out/Containers, the whole module
+       ./bootstrap.sh demo          build, then two containers from first to last, and a count of what they left
+       ./bootstrap.sh test [--long] build, then every test; --long runs the long ones at full size
+       ./bootstrap.sh bench         build, then our times beside those of runc and crun
+       ./bootstrap.sh pack          build, then out/Containers-<version>-<platform>.tar.gz
+EOF
+}
+
+task=${1:-}
+case $task in
+    build | demo | test | bench | pack) shift ;;
+    -h | --help | help) usage; exit ;;
+    *) usage >&2; exit 2 ;;
+esac
+options=()
+for argument; do
+    case $task$argument in
+        test--long) options+=(--long) ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+
+bash steps.sh tools
+. ./steps.sh
+if pwsh=$(find_pwsh); then
+    exec "$pwsh" -NoProfile -File build.ps1 -Task "$task" -SkipTools ${options:+-Long}
+fi
+for step in $(bash steps.sh --list "$task"); do
+    [ "$step" = tools ] || bash steps.sh "$step" "${options[@]}"
+done

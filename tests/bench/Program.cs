@@ -1,0 +1,66 @@
+// Containers.Bench MODULE [PWSH]: times psrun beside the other runtimes of this machine, in turns within one run, and prints one table.
+using System.Globalization;
+using Containers.Bench;
+
+if (args.Length is < 1 or > 2)
+{
+    Console.Error.WriteLine("usage: Containers.Bench MODULE [PWSH]");
+    return 2;
+}
+string module = Path.GetFullPath(args[0]);
+string? pwsh = args.Length == 2 && args[1].Length > 0 ? args[1] : null;
+int runs = int.TryParse(Environment.GetEnvironmentVariable("BENCH_RUNS"), CultureInfo.InvariantCulture, out int asked) ? Math.Max(3, asked) : 50;
+
+using var bundle = new Bundle();
+using var hierarchy = HugetlbHierarchy.MountIfMissing();
+var runtimes = new List<Runtime> { new("psrun", Path.Combine(module, "bin", Bundle.Platform, "psrun"), bundle) };
+foreach (string peer in new[] { "crun", "runc" })
+{
+    if (Runtime.Find(peer) is { } path)
+        runtimes.Add(new Runtime(peer, path, bundle));
+}
+
+var table = new Table(runtimes.Select(runtime => runtime.Name).ToList());
+table.Add("start of the program (--version)", Measure(runtime => runtime.Do("--version")));
+table.Add("run /bin/true, six new namespaces", Measure(runtime => runtime.Run()));
+table.Add("create, start, state, delete -f", Measure(runtime => runtime.Steps()));
+foreach (Runtime runtime in runtimes)
+    runtime.Keep();
+table.Add("exec /bin/true", Measure(runtime => runtime.Exec()));
+foreach (Runtime runtime in runtimes)
+    runtime.Drop();
+Console.WriteLine($"medians of {runs} runs each, in turns, in milliseconds; the ratio is psrun to crun");
+table.Print(Console.Out);
+if (pwsh is not null)
+    Cmdlets.Measure(pwsh, module, bundle, runs);
+return 0;
+
+// In turns: what disturbs the machine disturbs all alike. The first turn warms up and does not count.
+Dictionary<string, List<double>> Measure(Action<Runtime> work)
+{
+    var times = runtimes.ToDictionary(runtime => runtime.Name, _ => new List<double>());
+    var refused = new HashSet<string>();
+    for (int run = 0; run <= runs; run++)
+    {
+        foreach (Runtime runtime in runtimes)
+        {
+            if (refused.Contains(runtime.Name))
+                continue;
+            long from = System.Diagnostics.Stopwatch.GetTimestamp();
+            try
+            {
+                work(runtime);
+            }
+            catch (RuntimeRefused e)
+            {
+                Console.Error.WriteLine(e.Message);
+                refused.Add(runtime.Name);
+                times[runtime.Name].Clear();
+                continue;
+            }
+            if (run > 0)
+                times[runtime.Name].Add(System.Diagnostics.Stopwatch.GetElapsedTime(from).TotalMilliseconds);
+        }
+    }
+    return times;
+}
