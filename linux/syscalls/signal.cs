@@ -39,8 +39,6 @@ public static unsafe partial class Libc
     /// <summary>libc's first real-time signal, and what "SIGRTMIN" means to a user; the kernel's own are from 32.</summary>
     public const int SIGRTMIN = 34;
     public const int SIGRTMAX = 64;
-    /// <summary>Signals are 1 to 64.</summary>
-    public const int _NSIG = 64;
 
     public const int SIG_BLOCK = 0;
     public const int SIG_UNBLOCK = 1;
@@ -86,6 +84,9 @@ public struct kernel_sigaction
 /// <summary>Names and numbers of signals, signal(7).</summary>
 public static class Signals
 {
+    /// <summary>Signals are 1 to 64.</summary>
+    public const int Highest = 64;
+
     /// <summary>SIGTERM and so on; SIGRTMIN+N for the real-time ones; the number itself for 32, 33 and what is no signal.</summary>
     public static string Name(int signal) => signal switch
     {
@@ -132,7 +133,7 @@ public static class Signals
         if (text.Length is > 0 and <= 2 && char.IsAsciiDigit(text[0]) && char.IsAsciiDigit(text[^1]))
         {
             signal = int.Parse(text);
-            return signal is >= 1 and <= Libc._NSIG;
+            return signal is >= 1 and <= Highest;
         }
         if (text.StartsWith("SIG", StringComparison.OrdinalIgnoreCase))
             text = text[3..];
