@@ -125,7 +125,8 @@ static class HostState
 
     static void Inspect(int pid, string tag, IReadOnlySet<string> namespaces, List<string> found)
     {
-        if (pid == Environment.ProcessId)
+        // A dead process waits for the host's pid 1 to look: it holds nothing any more, and the runtime cannot hurry it.
+        if (pid == Environment.ProcessId || ProcessState(pid) is null or "Z" or "X")
             return;
         if (Text($"/proc/{pid}/cmdline") is { } line && line.Contains(tag))
             found.Add($"process {pid}: {line.Replace('\0', ' ')}");

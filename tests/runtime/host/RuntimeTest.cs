@@ -71,7 +71,7 @@ public abstract class RuntimeTest : IDisposable
             namespaces.Add(name);
     }
 
-    /// <summary>Fails when anything of this test is on the host. Dead processes get a moment to be reaped by their parent.</summary>
+    /// <summary>Fails when anything of this test is on the host. Dying processes get a moment.</summary>
     protected void AssertNothingLeft()
     {
         var until = Environment.TickCount64 + 5000;
