@@ -1,0 +1,132 @@
+using System.Text.Json.Nodes;
+
+namespace Containers.Tests.Runtime;
+
+/// <summary>What a bundle asks for is done, or refused by its name: never left out in silence.</summary>
+public sealed class NeverIgnoredTests : RuntimeTest
+{
+    [RuntimeTheory]
+    [InlineData("prestart")]
+    [InlineData("createRuntime")]
+    [InlineData("createContainer")]
+    [InlineData("startContainer")]
+    [InlineData("poststart")]
+    [InlineData("poststop")]
+    public void A_hook_is_done_or_refused_by_name(string hook)
+    {
+        var mark = Path.Combine(Folder, "mark");
+        File.WriteAllText(mark, "");
+        File.SetUnixFileMode(mark, (UnixFileMode)0x1b6);
+        // The hooks of the container's own namespaces see the mark through a bind mount at the same place.
+        var bundle = NewBundle().Args("true").Mount(mark, "bind", mark, "bind", "rw").Change(b => b.Config["hooks"] = new JsonObject
+        {
+            [hook] = new JsonArray(new JsonObject
+            {
+                ["path"] = "/bin/sh",
+                ["args"] = Bundle.Strings("sh", "-c", $"echo $WHICH >{mark}; cat >>{mark}"),
+                ["env"] = Bundle.Strings($"WHICH={hook}", "PATH=/bin:/usr/bin"),
+            }),
+        });
+        var result = Run(bundle);
+        var text = File.ReadAllText(mark);
+        if (result.ExitCode != 0)
+        {
+            Assert.Contains("hook", result.Stderr);
+            Assert.Empty(text);
+            AssertNothingLeft();
+            return;
+        }
+        Assert.StartsWith(hook + "\n", text);
+        var state = JsonNode.Parse(text[(hook.Length + 1)..])!.AsObject(); // the state, on the hook's standard input
+        Assert.StartsWith(Tag, (string)state["id"]!);
+    }
+
+    [RuntimeTheory]
+    [InlineData("createRuntime")]
+    [InlineData("createContainer")]
+    [InlineData("startContainer")]
+    public void A_hook_that_fails_fails_the_run_and_leaves_nothing(string hook)
+    {
+        var bundle = NewBundle().Args("true").Change(b => b.Config["hooks"] = new JsonObject
+        {
+            [hook] = new JsonArray(new JsonObject { ["path"] = "/bin/sh", ["args"] = Bundle.Strings("sh", "-c", "exit 3") }),
+        });
+        Assert.Contains("hook", Run(bundle).Ends(1).Stderr);
+        AssertNothingLeft();
+    }
+
+    [RuntimeFact]
+    public void A_seccomp_filter_is_done_or_refused_by_name()
+    {
+        var bundle = NewBundle().Shell("mkdir /tmp/x; grep '^Seccomp:' /proc/self/status").Mount("/tmp", "tmpfs", "tmpfs")
+            .Change(b => b.Linux["seccomp"] = new JsonObject
+            {
+                ["defaultAction"] = "SCMP_ACT_ALLOW",
+                ["architectures"] = Bundle.Strings("SCMP_ARCH_X86_64"),
+                ["syscalls"] = new JsonArray(new JsonObject { ["names"] = Bundle.Strings("mkdir", "mkdirat"), ["action"] = "SCMP_ACT_ERRNO" }),
+            });
+        DoneOrRefused(Run(bundle), "seccomp", result =>
+        {
+            Assert.Contains("Operation not permitted", result.Stderr);
+            Assert.Contains("Seccomp:\t2", result.Stdout);
+        });
+    }
+
+    [RuntimeFact]
+    public void An_apparmor_profile_is_done_or_refused_by_name() =>
+        DoneOrRefused(Run(NewBundle().Args("cat", "/proc/self/attr/current").Change(b => b.Process["apparmorProfile"] = "nosuchprofile")),
+            "apparmor", result => Assert.Contains("nosuchprofile", result.Stdout));
+
+    [RuntimeFact(NotUnderRunc = "it leaves the label out on a host without SELinux")]
+    public void A_selinux_label_is_done_or_refused_by_name() =>
+        DoneOrRefused(Run(NewBundle().Args("cat", "/proc/self/attr/current").Change(b => b.Process["selinuxLabel"] = "system_u:system_r:x_t:s0")),
+            "selinux", result => Assert.Contains("x_t", result.Stdout));
+
+    [RuntimeTheory(NotUnderRunc = "it does not know these members and leaves them out")]
+    [InlineData("process", "scheduler", """{ "policy": "SCHED_BATCH", "nice": 5 }""")]
+    [InlineData("process", "ioPriority", """{ "class": "IOPRIO_CLASS_IDLE", "priority": 0 }""")]
+    [InlineData("process", "execCPUAffinity", """{ "initial": "0", "final": "0" }""")]
+    [InlineData("linux", "intelRdt", """{ "closID": "x" }""")]
+    [InlineData("linux", "netDevices", """{ "nosuchdev": {} }""")]
+    [InlineData("linux", "memoryPolicy", """{ "mode": "MPOL_BIND", "nodes": "0" }""")]
+    [InlineData("resources", "hugepageLimits", """[ { "pageSize": "3MB", "limit": 4096 } ]""")]
+    [InlineData("resources", "rdma", """{ "nosuchdev": { "hcaHandles": 3 } }""")]
+    [InlineData("resources", "network", """{ "classID": 1048577 }""")]
+    [InlineData("resources", "unified", """{ "nosuch.file": "1" }""")]
+    public void A_member_that_is_not_done_is_refused_by_name(string part, string name, string value)
+    {
+        var bundle = NewBundle().Args("true").Change(b =>
+        {
+            var target = part switch { "process" => b.Process, "linux" => b.Linux, _ => b.Linux["resources"]!.AsObject() };
+            target[name] = JsonNode.Parse(value);
+        });
+        var result = Run(bundle);
+        // execCPUAffinity, scheduler and ioPriority can be done anywhere; the others cannot on a host that lacks the thing.
+        if (result.ExitCode != 0)
+            Assert.Contains(name, result.Stderr, StringComparison.OrdinalIgnoreCase);
+        else
+            Assert.Equal("process", part);
+        AssertNothingLeft();
+    }
+
+    [RuntimeFact(NotUnderRunc = "1.1 leaves the option out")]
+    public void An_id_mapped_mount_is_done_or_refused_by_name()
+    {
+        var source = Directory.CreateDirectory(Path.Combine(Folder, "source")).FullName;
+        var bundle = NewBundle().Args("stat", "-c", "%u", "/mnt").Mount("/mnt", "bind", source, "bind").Change(b =>
+        {
+            JsonArray Map() => new(new JsonObject { ["containerID"] = 0, ["hostID"] = 5000, ["size"] = 10 });
+            b.Mounts[^1]!["uidMappings"] = Map();
+            b.Mounts[^1]!["gidMappings"] = Map();
+        });
+        DoneOrRefused(Run(bundle), "apping", result => Assert.Equal("5000\n", result.Stdout));
+    }
+
+    void DoneOrRefused(Result result, string name, Action<Result> effect)
+    {
+        if (result.ExitCode != 0 && result.Stderr.Contains(name, StringComparison.OrdinalIgnoreCase))
+            AssertNothingLeft();
+        else
+            effect(result);
+    }
+}
