@@ -1,0 +1,268 @@
+using System.Globalization;
+using Containers.Linux.Oci;
+
+namespace Containers.Linux.Cgroups;
+
+/// <summary>
+/// The group of one path in all hierarchies of a host: made, limited, joined, read, emptied and removed as one thing. It holds nothing
+/// open; whether the group exists is the kernel's to say.
+/// </summary>
+public sealed partial class ControlGroup
+{
+    // Another one's removal of a parent that was empty for a moment is met again at most this often.
+    const int MostAttempts = 100;
+
+    static readonly string[] V2Controllers = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"];
+
+    readonly string[] folders;
+
+    internal ControlGroup(CgroupHost host, string path)
+    {
+        Host = host;
+        Path = path;
+        folders = new string[host.All.Length];
+        for (var i = 0; i < folders.Length; i++) { folders[i] = host.All[i].Folder(path); }
+    }
+
+    public CgroupHost Host { get; }
+
+    /// <summary>From the root of the hierarchies, as in <c>/proc/PID/cgroup</c>.</summary>
+    public string Path { get; }
+
+    /// <summary>Whether it is there in any hierarchy.</summary>
+    public bool Exists
+    {
+        get
+        {
+            foreach (var folder in folders)
+            {
+                if (CgroupFiles.Exists(folder)) { return true; }
+            }
+            return false;
+        }
+    }
+
+    /// <summary>Its folder in one hierarchy.</summary>
+    public string FolderIn(CgroupHierarchy hierarchy) => hierarchy.Folder(Path);
+
+    /// <summary>
+    /// Makes the group and its missing parents in every hierarchy. On v1 a new group gets its parent's CPUs and memory nodes,
+    /// without which nothing can join it. On a v2 host the controllers are enabled down the path, where the kernel allows it.
+    /// What was made is removed again when it fails.
+    /// </summary>
+    /// <returns>Whether it is new in every hierarchy.</returns>
+    /// <exception cref="LinuxException">A folder cannot be made.</exception>
+    public bool Create()
+    {
+        RefuseRoot("made");
+        var made = 0UL;
+        try
+        {
+            for (var i = 0; i < folders.Length; i++)
+            {
+                if (MakeFolder(Host.All[i], folders[i])) { made |= 1UL << (i & 63); }
+            }
+            if (Host.Find("cpuset") is { Version: 1 } cpuset)
+            {
+                InheritCpuSet(cpuset.MountPoint, cpuset.Folder(Path), "cpuset.cpus");
+                InheritCpuSet(cpuset.MountPoint, cpuset.Folder(Path), "cpuset.mems");
+            }
+            // Only now: the new folder keeps its parents from being removed as empty meanwhile.
+            if (Host.Kind == CgroupKind.V2) { EnableControllers(Host.Unified!, V2Controllers); }
+        }
+        catch
+        {
+            for (var i = 0; i < folders.Length; i++)
+            {
+                if ((made & (1UL << (i & 63))) != 0) { Libc.rmdir(folders[i]); }
+            }
+            throw;
+        }
+        return System.Numerics.BitOperations.PopCount(made) == folders.Length;
+    }
+
+    bool MakeFolder(CgroupHierarchy hierarchy, string folder)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            if (Libc.mkdir(folder, 0x1ed) == 0) { return true; }
+            var errno = Libc.errno;
+            if (errno == Libc.EEXIST) { return false; }
+            if (errno != Libc.ENOENT || attempt == MostAttempts) { throw new LinuxException("mkdir", folder, errno); }
+            for (var slash = Path.IndexOf('/', 1); slash > 0; slash = Path.IndexOf('/', slash + 1))
+            {
+                var parent = hierarchy.MountPoint + Path[..slash];
+                if (Libc.mkdir(parent, 0x1ed) == 0 || Libc.errno == Libc.EEXIST) { continue; }
+                if (Libc.errno == Libc.ENOENT && slash != Path.IndexOf('/', 1)) { break; }
+                throw new LinuxException("mkdir", parent, Libc.errno);
+            }
+        }
+    }
+
+    static string InheritCpuSet(string mountPoint, string folder, string file)
+    {
+        var value = CgroupFiles.ReadText(folder, file) ?? throw new CgroupException("CgroupNotFound", $"{folder}: there is no {file}");
+        // A parent may be as new as we are, made by someone who has not come to this step yet.
+        if (value.Length > 0 || folder.Length <= mountPoint.Length) { return value; }
+        value = InheritCpuSet(mountPoint, CgroupPath.Parent(folder), file);
+        CgroupFiles.Set(folder, file, value);
+        return value;
+    }
+
+    /// <summary>Enables controllers in every ancestor. One that cannot be (there are processes in an ancestor, or it is in use
+    /// elsewhere) is left out: whoever then sets a limit of it is told by name.</summary>
+    void EnableControllers(CgroupHierarchy tree, string[] controllers)
+    {
+        var lines = "";
+        foreach (var controller in controllers)
+        {
+            if (tree.Has(controller)) { lines += (lines.Length > 0 ? " +" : "+") + controller; }
+        }
+        if (lines.Length == 0) { return; }
+
+        // Mostly only the last ancestor is new: look upwards first, then enable on the way down.
+        var todo = new List<string>();
+        for (var path = Path; path != "/";)
+        {
+            path = CgroupPath.Parent(path);
+            if (EnablesAll(tree.Folder(path), tree, controllers)) { break; }
+            todo.Add(tree.Folder(path));
+        }
+        for (var i = todo.Count - 1; i >= 0; i--)
+        {
+            if (CgroupFiles.TryWrite(todo[i], "cgroup.subtree_control", lines) == 0) { continue; }
+            // All or nothing is the kernel's rule for one write.
+            foreach (var one in lines.Split(' ')) { CgroupFiles.TryWrite(todo[i], "cgroup.subtree_control", one); }
+        }
+    }
+
+    static bool EnablesAll(string folder, CgroupHierarchy tree, string[] controllers)
+    {
+        var enabled = (CgroupFiles.ReadText(folder, "cgroup.subtree_control") ?? "").Split(' ');
+        foreach (var controller in controllers)
+        {
+            if (tree.Has(controller) && Array.IndexOf(enabled, controller) < 0) { return false; }
+        }
+        return true;
+    }
+
+    /// <summary>Moves a process, with all its threads, into the group in every hierarchy; 0 means the caller.</summary>
+    /// <exception cref="CgroupException"><c>CgroupNotFound</c>: the group is not there; <c>CgroupBusy</c>: the v2 group has children with
+    /// controllers, and so takes no processes of its own.</exception>
+    /// <exception cref="LinuxException">ESRCH: there is no such process.</exception>
+    public void Attach(int pid)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(pid);
+        var text = pid.ToString(CultureInfo.InvariantCulture);
+        foreach (var folder in folders)
+        {
+            var errno = CgroupFiles.TryWrite(folder, "cgroup.procs", text);
+            if (errno == 0) { continue; }
+            throw errno switch
+            {
+                Libc.ENOENT or Libc.ENODEV => new CgroupException("CgroupNotFound", $"{folder}: there is no such group"),
+                Libc.EBUSY => new CgroupException("CgroupBusy", $"{folder} has children with controllers and takes no processes of its own"),
+                _ => new LinuxException("write", $"{folder}/cgroup.procs ({text})", errno),
+            };
+        }
+    }
+
+    /// <summary>
+    /// Sets the limits that are given and leaves all others as they are. As with runc, 0 counts as "not given" for sizes, shares, quota, periods and
+    /// the number of tasks, and -1 is "no limit".
+    /// </summary>
+    /// <param name="create">For a new container: device rules are set even where the spec has none, everything being denied but the
+    /// devices that every container has.</param>
+    /// <exception cref="CgroupException"><c>CgroupLimitRefused</c>, naming file, value and cause; <c>CgroupNotFound</c>.</exception>
+    /// <exception cref="CgroupNotSupportedException">A limit that this host cannot set. On the v2 tree this holds for device rules
+    /// other than "deny all", because nothing there enforces them yet.</exception>
+    public void Apply(LinuxResources? resources, bool create = false)
+    {
+        RefuseRoot("limited");
+        var r = resources ?? new LinuxResources();
+        // First what may be refused without a write.
+        if (r.Unified is { Count: > 0 } && Host.Kind != CgroupKind.V2)
+        {
+            throw new CgroupNotSupportedException("unified", "this host has its controllers in v1 hierarchies");
+        }
+        if (create || r.Devices is not null) { ApplyDevices(r.Devices); }
+
+        if (r.Memory is { } memory)
+        {
+            var hierarchy = For("memory");
+            if (hierarchy.Version == 1) { ResourcesV1.Memory(hierarchy.Folder(Path), memory); }
+            else { ResourcesV2.Memory(hierarchy.Folder(Path), memory); }
+        }
+        if (r.Cpu is { } cpu) { ApplyCpu(cpu); }
+        if (ResourceValues.Given(r.Pids?.Limit) is { } pids) { ResourcesV1.Pids(For("pids").Folder(Path), pids); }
+        if (r.BlockIo is { } io)
+        {
+            var hierarchy = For("io");
+            if (hierarchy.Version == 1) { ResourcesV1.BlockIo(hierarchy.Folder(Path), io); }
+            else { ResourcesV2.BlockIo(hierarchy.Folder(Path), io); }
+        }
+        if (r.HugepageLimits is { Count: > 0 } pages)
+        {
+            var hierarchy = For("hugetlb");
+            ResourcesShared.HugePages(hierarchy, hierarchy.Folder(Path), pages);
+        }
+        if (r.Network is { } network) { ResourcesV1.Network(Host, Path, network); }
+        if (r.Rdma is { Count: > 0 } rdma) { ResourcesShared.Rdma(For("rdma").Folder(Path), rdma); }
+        if (r.Unified is { Count: > 0 } unified) { ResourcesV2.Unified(Host.Unified!.Folder(Path), unified); }
+    }
+
+    void ApplyCpu(LinuxCpu cpu)
+    {
+        var time = cpu.Shares ?? cpu.Burst ?? cpu.Period ?? cpu.RealtimePeriod;
+        if (time is not null || (cpu.Quota ?? cpu.RealtimeRuntime ?? cpu.Idle) is not null)
+        {
+            var hierarchy = For("cpu");
+            if (hierarchy.Version == 1) { ResourcesV1.Cpu(hierarchy.Folder(Path), cpu); }
+            else { ResourcesV2.Cpu(hierarchy.Folder(Path), cpu); }
+        }
+        if (!string.IsNullOrEmpty(cpu.Cpus) || !string.IsNullOrEmpty(cpu.Mems)) { ResourcesShared.CpuSet(For("cpuset").Folder(Path), cpu); }
+    }
+
+    void ApplyDevices(List<LinuxDeviceCgroup>? rules)
+    {
+        if (Host.Find("devices") is { Version: 1 } devices) { DeviceRules.Apply(devices.Folder(Path), rules); }
+        else if (!DeviceRules.IsPlain(rules))
+        {
+            throw new CgroupNotSupportedException("devices", "rules of their own need the devices controller of v1, which is mounted nowhere");
+        }
+    }
+
+    /// <summary>What the group uses now.</summary>
+    /// <exception cref="CgroupException"><c>CgroupNotFound</c>.</exception>
+    public CgroupStats ReadStats()
+    {
+        RequireExists();
+        return CgroupStats.Read(Host, Path);
+    }
+
+    /// <summary>The limits that are set.</summary>
+    /// <exception cref="CgroupException"><c>CgroupNotFound</c>.</exception>
+    public CgroupLimits ReadLimits()
+    {
+        RequireExists();
+        return CgroupLimits.Read(Host, Path);
+    }
+
+    void RequireExists()
+    {
+        if (!Exists) { throw new CgroupException("CgroupNotFound", $"{Path}: there is no such group"); }
+    }
+
+    // What a hybrid host left to its v2 tree is enabled when it is asked for.
+    CgroupHierarchy For(string controller)
+    {
+        var hierarchy = Host.Require(controller);
+        if (hierarchy.Version == 2 && Host.Kind == CgroupKind.Hybrid) { EnableControllers(hierarchy, [controller]); }
+        return hierarchy;
+    }
+
+    void RefuseRoot(string what)
+    {
+        if (Path == "/") { throw new CgroupException("InvalidCgroupPath", $"the root of the hierarchies cannot be {what}"); }
+    }
+}
