@@ -1,0 +1,37 @@
+namespace Containers;
+
+/// <summary>
+/// The way in: containers, tasks, logs and the kernel's own objects of one host. It holds no state of its own, so any number
+/// may exist, in any number of processes and threads: the files and the kernel have the truth.
+/// </summary>
+public sealed class ContainerEngine
+{
+    public ContainerEngine(ContainerHostOptions? options = null)
+    {
+        Options = options ?? ContainerHostOptions.FromEnvironment();
+        Names.Namespace(Options.ContainerNamespace);
+        Paths = new HostPaths(Options);
+        Containers = new ContainerStore(this);
+        Tasks = new ContainerTasks(this);
+        Logs = new ContainerLogs(this);
+        Cgroups = new ContainerCgroups(this);
+        Namespaces = new LinuxNamespaces(this);
+        Host = new ContainerHost(this);
+    }
+
+    public ContainerHostOptions Options { get; }
+    public ContainerStore Containers { get; }
+    public ContainerTasks Tasks { get; }
+    public ContainerLogs Logs { get; }
+    public ContainerCgroups Cgroups { get; }
+    public LinuxNamespaces Namespaces { get; }
+    public ContainerHost Host { get; }
+
+    /// <summary>The version of this library, which is the module's.</summary>
+    public static string Version => typeof(ContainerEngine).Assembly.GetName().Version!.ToString(3);
+
+    internal HostPaths Paths { get; }
+
+    /// <summary>The named container namespace, or the default one, validated.</summary>
+    internal string NamespaceOr(string? ns) => ns is null ? Options.ContainerNamespace : Names.Namespace(ns);
+}

@@ -1,0 +1,95 @@
+using Containers.Linux;
+using Mono.Unix.Native;
+
+namespace Containers;
+
+/// <summary>
+/// The lock of one container, held by whoever changes it or its task (<c>flock(2)</c>: given back by the kernel when the
+/// holder dies, and never inherited, because descriptors are closed on exec).
+/// </summary>
+sealed class ContainerLock : IDisposable
+{
+    readonly FileStream file;
+
+    ContainerLock(FileStream file) => this.file = file;
+
+    public void Dispose() => file.Dispose();
+
+    /// <summary>Waits for the lock; null when the file is not there, or was removed by the one who held it.</summary>
+    internal static async Task<ContainerLock?> AcquireAsync(string path, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        var file = Open(path, FileMode.Open);
+        if (file is null) { return null; }
+        if (!TryLock(file))
+        {
+            // A thread of its own waits: flock cannot be cancelled, so on cancellation the thread is left to get the lock
+            // later and to give it back at once.
+            var waiting = Task.Factory.StartNew(() => Lock(file), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            try { await waiting.WaitAsync(cancel).ConfigureAwait(false); }
+            catch (OperationCanceledException)
+            {
+                _ = waiting.ContinueWith(_ => file.Dispose(), TaskScheduler.Default);
+                throw;
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+        }
+        if (IsCurrent(file, path)) { return new ContainerLock(file); }
+        file.Dispose();
+        return null;
+    }
+
+    /// <summary>Makes the lock file and takes the lock; null when somebody else was quicker.</summary>
+    internal static ContainerLock? Create(string path)
+    {
+        var file = Open(path, FileMode.CreateNew);
+        if (file is null) { return null; }
+        if (TryLock(file) && IsCurrent(file, path)) { return new ContainerLock(file); }
+        file.Dispose();
+        return null;
+    }
+
+    /// <summary>The lock if nobody holds it; null otherwise, or when there is no such file.</summary>
+    internal static ContainerLock? TryAcquire(string path)
+    {
+        var file = Open(path, FileMode.Open);
+        if (file is null) { return null; }
+        if (TryLock(file) && IsCurrent(file, path)) { return new ContainerLock(file); }
+        file.Dispose();
+        return null;
+    }
+
+    static FileStream? Open(string path, FileMode mode)
+    {
+        try
+        {
+            // ReadWrite sharing keeps .NET from taking a flock of its own.
+            var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 0 };
+            if (mode == FileMode.CreateNew) { options.UnixCreateMode = Folders.PrivateFile; }
+            return new FileStream(path, options);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException) { return null; }
+        catch (IOException) when (mode == FileMode.CreateNew) { return null; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(path, e); }
+    }
+
+    static bool TryLock(FileStream file) => Libc.flock((int)file.SafeFileHandle.DangerousGetHandle(), Libc.LOCK_EX | Libc.LOCK_NB) == 0;
+
+    static void Lock(FileStream file)
+    {
+        while (Libc.flock((int)file.SafeFileHandle.DangerousGetHandle(), Libc.LOCK_EX) != 0)
+        {
+            if (Libc.errno != Libc.EINTR) { throw new LinuxException("flock", file.Name, Libc.errno); }
+        }
+    }
+
+    // The one who held the lock may have removed the container meanwhile; then this lock guards nothing.
+    static bool IsCurrent(FileStream file, string path) =>
+        Syscall.fstat((int)file.SafeFileHandle.DangerousGetHandle(), out var held) == 0
+        && Syscall.lstat(path, out var there) == 0
+        && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}

@@ -1,0 +1,44 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Containers.Linux.Oci;
+
+namespace Containers;
+
+/// <summary>What <c>container.json</c> holds. Members may be added; a change of meaning raises the store's format.</summary>
+sealed class ContainerRecord
+{
+    public int Version { get; set; } = 1;
+    public required string Id { get; set; }
+    public required string Namespace { get; set; }
+    public required DateTimeOffset CreatedAt { get; set; }
+    public string? Image { get; set; }
+    public string? Bundle { get; set; }
+    public required string RootfsPath { get; set; }
+    public bool Overlay { get; set; }
+    public required string Runtime { get; set; }
+    public Dictionary<string, string> Labels { get; set; } = [];
+    public string RestartPolicy { get; set; } = "no";
+    public string StopSignal { get; set; } = "SIGTERM";
+    public double StopTimeoutSec { get; set; } = 10;
+    public bool Stdin { get; set; }
+    public bool KeepLog { get; set; } = true;
+
+    /// <summary>Files in place of the pipes.</summary>
+    public string? StdinPath { get; set; }
+
+    public string? Stdout { get; set; }
+    public string? Stderr { get; set; }
+
+    /// <summary>Namespaces of other containers that the task joins: OCI type → container id.</summary>
+    public Dictionary<string, string> Joins { get; set; } = [];
+
+    public required Spec Spec { get; set; }
+
+    [JsonIgnore]
+    public bool Terminal => Spec.Process?.Terminal == true;
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ContainerRecord))]
+sealed partial class StoreJson : JsonSerializerContext;

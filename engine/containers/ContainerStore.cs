@@ -1,0 +1,281 @@
+using System.Text.Json;
+using Containers.Linux.Oci;
+using Mono.Unix.Native;
+
+namespace Containers;
+
+/// <summary>Containers as files: see docs/design.md, "Files".</summary>
+public sealed class ContainerStore
+{
+    const int Format = 1;
+    const int LongestRecord = 32 << 20;
+    const int CreateAttempts = 16;
+
+    readonly ContainerEngine engine;
+    readonly HostPaths paths;
+
+    internal ContainerStore(ContainerEngine engine)
+    {
+        this.engine = engine;
+        paths = engine.Paths;
+    }
+
+    /// <summary>Makes a container: all of it or nothing. Nothing runs yet.</summary>
+    /// <exception cref="ContainerException"><c>ContainerExists</c>, <c>InvalidId</c>, <c>RootfsNotFound</c>, <c>InvalidSpec</c>, <c>InvalidMount</c>,
+    /// <c>NetworkNotSupported</c>, <c>UserNotFound</c>, <c>RuntimeNotFound</c>, <c>StoreUnavailable</c> …</exception>
+    public Task<Container> CreateAsync(ContainerCreateOptions options, CancellationToken cancel = default)
+    {
+        cancel.ThrowIfCancellationRequested();
+        var ns = engine.NamespaceOr(options.ContainerNamespace);
+        var id = options.Id is null ? Names.Random() : Names.Id(options.Id);
+        OpenForWriting();
+        if (Directory.Exists(paths.ContainerFolder(ns, id))) { throw Exists(id, ns); }
+
+        var record = RecordBuilder.Build(engine, options, ns, id);
+        cancel.ThrowIfCancellationRequested();
+        Folders.Make(paths.NamespaceFolder(ns));
+        SweepLeftovers(ns);
+        Save(record);
+        return Task.FromResult(ToContainer(record, ContainerTaskState.None));
+    }
+
+    /// <summary>The container with this id.</summary>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>InvalidId</c>.</exception>
+    public Container Get(string id, string? containerNamespace = null)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        var record = Load(ns, id);
+        return ToContainer(record, engine.Tasks.StateOf(ns, id));
+    }
+
+    /// <summary>All containers of a namespace in the order of their ids; those that vanish meanwhile are left out.</summary>
+    public IEnumerable<Container> List(string? containerNamespace = null)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        foreach (var id in ListIds(ns))
+        {
+            var record = TryLoad(ns, id);
+            if (record is not null) { yield return ToContainer(record, engine.Tasks.StateOf(ns, id)); }
+        }
+    }
+
+    /// <summary>Ids alone, from file names: for completion and wildcards.</summary>
+    public IReadOnlyList<string> ListIds(string? containerNamespace = null)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        CheckFormat();
+        return ChildNames(paths.NamespaceFolder(ns));
+    }
+
+    /// <summary>The container namespaces that hold containers.</summary>
+    public IReadOnlyList<string> ListNamespaces()
+    {
+        CheckFormat();
+        return ChildNames(paths.AllContainers);
+    }
+
+    /// <summary>Replaces labels: a null value removes one, the rest is set; what is not named stays.</summary>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>.</exception>
+    public async Task<Container> SetLabelsAsync(string id, IReadOnlyDictionary<string, string?> labels, string? containerNamespace = null, CancellationToken cancel = default)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        using var held = await LockAsync(ns, id, cancel).ConfigureAwait(false);
+        var record = Load(ns, id);
+        foreach (var (key, value) in labels)
+        {
+            if (value is null) { record.Labels.Remove(key); }
+            else { record.Labels[key] = value; }
+        }
+        Folders.Replace(RecordPath(ns, id), Write(record));
+        return ToContainer(record, engine.Tasks.StateOf(ns, id));
+    }
+
+    /// <summary>Removes a container, its writable layer and its log. A task that is stopped goes with it.</summary>
+    /// <param name="force">A running task is killed first.</param>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>; <c>TaskRunning</c> without <paramref name="force"/>.</exception>
+    public async Task RemoveAsync(string id, bool force = false, string? containerNamespace = null, CancellationToken cancel = default)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        using var held = await LockAsync(ns, id, cancel).ConfigureAwait(false);
+        if (engine.Tasks.Exists(ns, id)) { await engine.Tasks.RemoveLockedAsync(ns, id, force, cancel).ConfigureAwait(false); }
+
+        // Out of sight in one step: a crash from here on leaves a folder that the next create sweeps away.
+        var folder = paths.ContainerFolder(ns, id);
+        var trash = Path.Combine(paths.NamespaceFolder(ns), ".del-" + Names.Random());
+        if (Stdlib.rename(folder, trash) != 0) { throw Folders.Unavailable(folder, null); }
+        Folders.Sync(paths.NamespaceFolder(ns));
+        Folders.RemoveTree(trash);
+        Folders.RemoveIfEmpty(paths.NamespaceFolder(ns));
+    }
+
+    /// <summary>The lock of a container that exists.</summary>
+    internal async Task<ContainerLock> LockAsync(string ns, string id, CancellationToken cancel)
+    {
+        CheckFormat();
+        var folder = paths.ContainerFolder(ns, Names.Id(id));
+        return await ContainerLock.AcquireAsync(Path.Combine(folder, "lock"), cancel).ConfigureAwait(false) ?? throw NotFound(id, ns);
+    }
+
+    internal bool IsLocked(string ns, string id)
+    {
+        using var held = ContainerLock.TryAcquire(Path.Combine(paths.ContainerFolder(ns, id), "lock"));
+        return held is null;
+    }
+
+    internal ContainerRecord Load(string ns, string id)
+    {
+        Names.Id(id);
+        CheckFormat();
+        return TryLoad(ns, id) ?? throw NotFound(id, ns);
+    }
+
+    ContainerRecord? TryLoad(string ns, string id)
+    {
+        var path = RecordPath(ns, id);
+        var content = Folders.Read(path, LongestRecord);
+        if (content is null) { return null; }
+        try
+        {
+            var record = JsonSerializer.Deserialize(content, StoreJson.Default.ContainerRecord) ?? throw new JsonException("it is null");
+            if (record.Version > Format) { throw Newer(path, record.Version.ToString()); }
+            if (record.Id != id || record.Namespace != ns) { throw new JsonException($"it is about '{record.Namespace}/{record.Id}'"); }
+            return record;
+        }
+        catch (Exception e) when (e is JsonException or SpecException)
+        {
+            throw new ContainerException(ErrorIds.StoreDamaged, $"The record '{path}' cannot be read: {e.Message}. Restore it, or remove the folder of the container.",
+                id, ContainerErrorCategory.InvalidData, e);
+        }
+    }
+
+    internal Container ToContainer(ContainerRecord record, ContainerTaskState state) => new()
+    {
+        Id = record.Id,
+        ContainerNamespace = record.Namespace,
+        Image = record.Image,
+        Runtime = record.Runtime,
+        CreatedAt = record.CreatedAt,
+        Labels = record.Labels,
+        Spec = record.Spec,
+        State = state,
+        RestartPolicy = record.RestartPolicy,
+        Bundle = record.Bundle,
+        RootfsPath = record.RootfsPath,
+        Overlay = record.Overlay,
+        StopSignal = record.StopSignal,
+        StopTimeout = TimeSpan.FromSeconds(record.StopTimeoutSec),
+        Tty = record.Terminal,
+        Interactive = record.Stdin,
+        LogPath = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
+    };
+
+    void Save(ContainerRecord record)
+    {
+        var parent = paths.NamespaceFolder(record.Namespace);
+        var folder = paths.ContainerFolder(record.Namespace, record.Id);
+        for (var attempt = 1; ; attempt++)
+        {
+            var temporary = Path.Combine(parent, ".new-" + Names.Random());
+            ContainerLock? held = null;
+            try
+            {
+                // The parent goes with its last container, and a sweep may take this folder before it is locked: both mean once more.
+                Folders.Make(temporary);
+                held = ContainerLock.Create(Path.Combine(temporary, "lock"));
+                if (held is null && attempt < CreateAttempts) { continue; }
+                if (record.Overlay)
+                {
+                    Folders.Make(Path.Combine(temporary, "overlay/upper"));
+                    Folders.Make(Path.Combine(temporary, "overlay/work"));
+                    // Seen from inside this is the root folder: any user of the container passes through it.
+                    File.SetUnixFileMode(Path.Combine(temporary, "overlay/upper"), RootfsMode(record.RootfsPath));
+                }
+                Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record));
+                Folders.Sync(temporary);
+                // A container's folder is never empty, so this rename cannot replace one.
+                if (Stdlib.rename(temporary, folder) == 0)
+                {
+                    Folders.Sync(parent);
+                    return;
+                }
+                var error = Stdlib.GetLastError();
+                if (error is Errno.ENOTEMPTY or Errno.EEXIST) { throw Exists(record.Id, record.Namespace); }
+                throw new IOException($"rename to '{folder}': {error}");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Folders.RemoveTree(temporary);
+                if (e is DirectoryNotFoundException && attempt < CreateAttempts) { continue; }
+                throw Folders.Unavailable(folder, e);
+            }
+            catch
+            {
+                Folders.RemoveTree(temporary);
+                throw;
+            }
+            finally { held?.Dispose(); }
+        }
+    }
+
+    static UnixFileMode RootfsMode(string rootfs) => File.GetUnixFileMode(rootfs);
+
+    // What a crash left: folders that nobody holds the lock of. Only the one who holds the lock removes.
+    void SweepLeftovers(string ns)
+    {
+        foreach (var folder in Directory.EnumerateDirectories(paths.NamespaceFolder(ns), ".*"))
+        {
+            var name = Path.GetFileName(folder);
+            if (!name.StartsWith(".new-", StringComparison.Ordinal) && !name.StartsWith(".del-", StringComparison.Ordinal)) { continue; }
+            if (Syscall.rmdir(folder) == 0) { continue; }
+            using var held = ContainerLock.TryAcquire(Path.Combine(folder, "lock"));
+            if (held is not null) { Folders.RemoveTree(folder); }
+        }
+    }
+
+    void OpenForWriting()
+    {
+        Folders.MakeRoot(paths.Root);
+        if (Folders.Read(paths.Format, 64) is null) { Folders.Replace(paths.Format, "1\n"u8); }
+        CheckFormat();
+        Folders.Make(paths.AllContainers);
+    }
+
+    void CheckFormat()
+    {
+        var content = Folders.Read(paths.Format, 64);
+        if (content is null) { return; }
+        var text = System.Text.Encoding.UTF8.GetString(content).Trim();
+        if (text == "1") { return; }
+        if (int.TryParse(text, out var version) && version > Format) { throw Newer(paths.Format, text); }
+        throw new ContainerException(ErrorIds.StoreDamaged, $"'{paths.Format}' should hold the store's format version and does not. Is CONTAINERS_ROOT the folder that you mean?",
+            paths.Format, ContainerErrorCategory.InvalidData);
+    }
+
+    string RecordPath(string ns, string id) => Path.Combine(paths.ContainerFolder(ns, id), "container.json");
+
+    static byte[] Write(ContainerRecord record) => JsonSerializer.SerializeToUtf8Bytes(record, StoreJson.Default.ContainerRecord);
+
+    internal static IReadOnlyList<string> ChildNames(string folder)
+    {
+        try
+        {
+            var names = Directory.GetDirectories(folder).Select(f => Path.GetFileName(f)!).Where(Names.IsValid).ToArray();
+            Array.Sort(names, StringComparer.Ordinal);
+            return names;
+        }
+        catch (DirectoryNotFoundException) { return []; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(folder, e); }
+    }
+
+    static ContainerException Newer(string path, string version) => new(ErrorIds.StoreFormatUnsupported,
+        $"'{path}' has format {version}; this version knows formats up to {Format}. Use a newer version of the module, or another store by CONTAINERS_ROOT.",
+        path, ContainerErrorCategory.NotImplemented);
+
+    static ContainerException Exists(string id, string ns) => new(ErrorIds.ContainerExists,
+        $"A container '{id}' exists in container namespace '{ns}' already. Remove it with Remove-Container, or choose another id.",
+        id, ContainerErrorCategory.ResourceExists);
+
+    internal static ContainerException NotFound(string id, string ns) => new(ErrorIds.ContainerNotFound,
+        $"There is no container '{id}' in container namespace '{ns}'. Get-Container lists those that are there.",
+        id, ContainerErrorCategory.ObjectNotFound);
+}

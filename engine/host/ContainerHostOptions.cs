@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+using Mono.Unix.Native;
+
+namespace Containers;
+
+/// <summary>Where things are on this machine. <see cref="FromEnvironment"/> gives what the environment and the defaults say.</summary>
+public sealed class ContainerHostOptions
+{
+    /// <summary>The store; absolute. <c>$CONTAINERS_ROOT</c>, else <c>/var/lib/pscontainers</c>.</summary>
+    public required string Root { get; init; }
+
+    /// <summary>Running state; absolute. <c>$CONTAINERS_RUN</c>, else <c>/run/pscontainers</c>.</summary>
+    public required string RunRoot { get; init; }
+
+    /// <summary>The container namespace where none is named. <c>$CONTAINERS_NAMESPACE</c>, else <c>default</c>.</summary>
+    public string ContainerNamespace { get; init; } = "default";
+
+    /// <summary>The psrun program; null when none was found, which matters once one is needed.</summary>
+    public string? HelperPath { get; init; }
+
+    /// <summary>The OCI runtime where none is named.</summary>
+    public string Runtime { get; init; } = "psrun";
+
+    /// <summary>The environment's word, else the defaults: the system's folders for root, the XDG folders for others.</summary>
+    /// <param name="moduleFolder">The folder of the module, which holds <c>bin/linux-x64/psrun</c>; null when there is none.</param>
+    public static ContainerHostOptions FromEnvironment(string? moduleFolder = null)
+    {
+        var rootless = Syscall.geteuid() != 0;
+        return new ContainerHostOptions
+        {
+            Root = Folder("CONTAINERS_ROOT", rootless ? DataHome() : "/var/lib/pscontainers"),
+            RunRoot = Folder("CONTAINERS_RUN", rootless ? RuntimeHome() : "/run/pscontainers"),
+            ContainerNamespace = Variable("CONTAINERS_NAMESPACE") ?? "default",
+            HelperPath = Variable("CONTAINERS_PSRUN") ?? BesideModule(moduleFolder),
+        };
+    }
+
+    static string DataHome() => Path.Combine(Variable("XDG_DATA_HOME")
+        ?? Path.Combine(Variable("HOME") ?? "/nonexistent", ".local/share"), "pscontainers");
+
+    static string RuntimeHome() => Path.Combine(Variable("XDG_RUNTIME_DIR") ?? $"/run/user/{Syscall.geteuid()}", "pscontainers");
+
+    static string? BesideModule(string? folder)
+    {
+        if (folder is null) { return null; }
+        var rid = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "linux-arm64" : "linux-x64";
+        return Path.Combine(folder, "bin", rid, "psrun");
+    }
+
+    static string Folder(string variable, string otherwise)
+    {
+        var path = Variable(variable) ?? otherwise;
+        if (!path.StartsWith('/'))
+        {
+            throw new ContainerException(ErrorIds.StoreUnavailable, $"{variable} is '{path}', which is not an absolute path. Set it to one, or unset it.",
+                path, ContainerErrorCategory.InvalidArgument);
+        }
+        return Path.GetFullPath(path);
+    }
+
+    static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
+}

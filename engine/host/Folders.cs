@@ -1,0 +1,112 @@
+using Mono.Unix.Native;
+
+namespace Containers;
+
+/// <summary>Files and folders of the store: 0600 and 0700, replaced whole, on disk before anybody is told.</summary>
+static class Folders
+{
+    internal const UnixFileMode PrivateFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    internal const UnixFileMode PrivateFolder = PrivateFile | UnixFileMode.UserExecute;
+
+    /// <summary>Makes a folder and its missing parents with mode 0700.</summary>
+    internal static void Make(string path)
+    {
+        try { Directory.CreateDirectory(path, PrivateFolder); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
+    }
+
+    /// <summary>
+    /// Makes one of the two roots. An existing one must belong to root or to the caller and be closed to others: what is in it
+    /// decides what root runs.
+    /// </summary>
+    internal static void MakeRoot(string path)
+    {
+        Make(path);
+        if (Syscall.stat(path, out var stat) != 0) { throw Unavailable(path, null); }
+        var open = (stat.st_mode & (FilePermissions.S_IWGRP | FilePermissions.S_IWOTH)) != 0;
+        if ((stat.st_uid != 0 && stat.st_uid != Syscall.geteuid()) || open)
+        {
+            throw new ContainerException(ErrorIds.StoreUnavailable,
+                $"The folder '{path}' belongs to user {stat.st_uid} or can be written by others, so nothing in it can be trusted. Use a folder of your own with mode 0700.",
+                path, ContainerErrorCategory.SecurityError);
+        }
+    }
+
+    /// <summary>Replaces a file: a new one beside it, on disk, then renamed over it.</summary>
+    internal static void Replace(string path, ReadOnlySpan<byte> content)
+    {
+        var temporary = path + ".new-" + Names.Random();
+        try
+        {
+            WriteNew(temporary, content);
+            if (Stdlib.rename(temporary, path) != 0) { throw new IOException($"rename to '{path}': {Stdlib.GetLastError()}"); }
+            Sync(Path.GetDirectoryName(path)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Syscall.unlink(temporary);
+            throw Unavailable(path, e);
+        }
+    }
+
+    /// <summary>Writes a file that must not exist and waits until it is on disk.</summary>
+    internal static void WriteNew(string path, ReadOnlySpan<byte> content)
+    {
+        using var file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = PrivateFile, BufferSize = 0,
+        });
+        file.Write(content);
+        file.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Makes renames and new names in a folder survive a power cut.</summary>
+    internal static void Sync(string folder)
+    {
+        var fd = Syscall.open(folder, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY);
+        if (fd < 0) { return; }
+        Syscall.fsync(fd);
+        Syscall.close(fd);
+    }
+
+    /// <summary>The content of a small file; null when it is not there. Never follows a link at its end, never reads more than <paramref name="most"/> bytes.</summary>
+    internal static byte[]? Read(string path, int most)
+    {
+        try
+        {
+            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var length = RandomAccess.GetLength(handle);
+            if (length > most)
+            {
+                throw new ContainerException(ErrorIds.StoreDamaged, $"The file '{path}' is {length} bytes long; at most {most} are expected there. It was not written by this module: look at it and remove it.",
+                    path, ContainerErrorCategory.InvalidData);
+            }
+            var content = new byte[length];
+            var read = 0;
+            while (read < content.Length)
+            {
+                var n = RandomAccess.Read(handle, content.AsSpan(read), read);
+                if (n == 0) { break; }
+                read += n;
+            }
+            return read == content.Length ? content : content[..read];
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException) { return null; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
+    }
+
+    /// <summary>Removes a folder with all that is in it, without following links; one that is gone already is no error.</summary>
+    internal static void RemoveTree(string path)
+    {
+        try { Directory.Delete(path, recursive: true); }
+        catch (DirectoryNotFoundException) { }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
+    }
+
+    /// <summary>Removes a folder if it is empty.</summary>
+    internal static void RemoveIfEmpty(string path) => Syscall.rmdir(path);
+
+    internal static ContainerException Unavailable(string path, Exception? inner) => new(ErrorIds.StoreUnavailable,
+        $"Cannot use '{path}': {inner?.Message ?? Stdlib.GetLastError().ToString()}. Check who owns it, that the disk is not full or read-only, or set CONTAINERS_ROOT and CONTAINERS_RUN.",
+        path, inner is UnauthorizedAccessException ? ContainerErrorCategory.PermissionDenied : ContainerErrorCategory.ResourceUnavailable, inner);
+}

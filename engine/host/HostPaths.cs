@@ -1,0 +1,23 @@
+namespace Containers;
+
+/// <summary>Every path of docs/design.md, "Files". Ids are validated before they come here.</summary>
+sealed class HostPaths(ContainerHostOptions options)
+{
+    internal string Root => options.Root;
+    internal string RunRoot => options.RunRoot;
+    internal string Format => Path.Combine(Root, "format");
+    internal string AllContainers => Path.Combine(Root, "containers");
+
+    internal string NamespaceFolder(string ns) => Path.Combine(AllContainers, ns);
+    internal string ContainerFolder(string ns, string id) => Path.Combine(AllContainers, ns, id);
+    internal string Log(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "log");
+
+    internal string RunNamespaceFolder(string ns) => Path.Combine(RunRoot, ns);
+    internal string RunFolder(string ns, string id) => Path.Combine(RunRoot, ns, id);
+    internal string RuntimeRoot(string ns) => Path.Combine(RunRoot, ns, ".runtime");
+
+    /// <summary>The cgroup path of a container that was given no other parent.</summary>
+    internal static string CgroupPath(string ns, string id) => $"/pscontainers/{ns}/{id}";
+
+    internal static string ShimCgroupPath(string ns, string id) => $"/pscontainers-shim/{ns}/{id}";
+}

@@ -1,0 +1,172 @@
+using Containers.Linux;
+using Containers.Linux.Oci;
+
+namespace Containers;
+
+/// <summary>From what the user said to what the store keeps: everything is checked here, before anything is written.</summary>
+static class RecordBuilder
+{
+    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, string ns, string id)
+    {
+        if (o.RootfsPath is null == o.Bundle is null)
+        {
+            throw new ContainerException(ErrorIds.InvalidArgument, "A container is made from a root filesystem or from a bundle: give RootfsPath or Bundle, one of them.",
+                id, ContainerErrorCategory.InvalidArgument);
+        }
+        var runtime = o.Runtime ?? engine.Options.Runtime;
+        engine.Host.FindRuntime(runtime);
+        var (rootfs, spec, joins) = o.Bundle is null ? FromRootfs(o, ns, id) : FromBundle(o, ns, id);
+        foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
+        var (stdin, stdout, stderr) = Redirections(o);
+
+        return new ContainerRecord
+        {
+            Id = id,
+            Namespace = ns,
+            CreatedAt = DateTimeOffset.UtcNow,
+            Bundle = o.Bundle is null ? null : Path.GetFullPath(o.Bundle),
+            RootfsPath = rootfs,
+            Overlay = o.Overlay,
+            Runtime = runtime,
+            Labels = new Dictionary<string, string>(o.Label ?? new Dictionary<string, string>()),
+            RestartPolicy = RestartPolicy(o.RestartPolicy),
+            StopSignal = Signals.Name(ContainerSignal.Parse(o.StopSignal ?? "SIGTERM")),
+            StopTimeoutSec = StopTimeout(o.StopTimeoutSec),
+            Stdin = o.Interactive && stdin is null,
+            StdinPath = stdin,
+            Stdout = stdout,
+            Stderr = stderr,
+            KeepLog = KeepLog(o.LogUri),
+            Joins = joins,
+            Spec = spec,
+        };
+    }
+
+    static (string, Spec, Dictionary<string, string>) FromRootfs(ContainerCreateOptions o, string ns, string id)
+    {
+        var rootfs = Rootfs(o.RootfsPath!);
+        var cgroup = CgroupPath(o.CgroupParent, ns, id);
+        var joins = new Dictionary<string, string>();
+        if (o.Spec is null) { return (rootfs, SpecBuilder.Build(o, rootfs, id, cgroup, joins), joins); }
+
+        RefuseShaping(o, "Spec");
+        // A copy: the caller's object stays the caller's.
+        var spec = OciJson.ReadSpec(OciJson.WriteSpec(o.Spec));
+        Check(spec, id);
+        spec.Root = new Root { Path = rootfs, Readonly = spec.Root?.Readonly };
+        (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= cgroup;
+        return (rootfs, spec, joins);
+    }
+
+    static (string, Spec, Dictionary<string, string>) FromBundle(ContainerCreateOptions o, string ns, string id)
+    {
+        RefuseShaping(o, "Bundle");
+        if (o.Spec is not null) { throw ResourceSpec.Bad("Spec", o.Spec, "a bundle has a spec of its own"); }
+        var bundle = Path.GetFullPath(o.Bundle!);
+        var config = Path.Combine(bundle, "config.json");
+        var content = Folders.Read(config, OciJson.MaxSize) ?? throw Invalid(bundle, $"The bundle '{bundle}' has no config.json. 'runc spec' makes one.", null);
+        Spec spec;
+        try { spec = OciJson.ReadSpec(content); }
+        catch (SpecException e) { throw Invalid(config, $"'{config}' is not a spec: {e.Message}.", e); }
+        Check(spec, config);
+
+        var root = spec.Root?.Path is { Length: > 0 } path ? Path.Combine(bundle, path) : throw Invalid(config, $"'{config}': root.path is missing.", null);
+        var rootfs = Rootfs(root);
+        spec.Root!.Path = rootfs;
+        // The runtime is given another bundle folder, so what is relative to this one is made absolute.
+        foreach (var mount in spec.Mounts ?? [])
+        {
+            var bind = mount.Type == "bind" || mount.Options is { } options && (options.Contains("bind") || options.Contains("rbind"));
+            if (bind && mount.Source is { Length: > 0 } source && !source.StartsWith('/')) { mount.Source = Path.GetFullPath(source, bundle); }
+        }
+        (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= CgroupPath(o.CgroupParent, ns, id);
+        return (rootfs, spec, []);
+    }
+
+    static void Check(Spec spec, string where)
+    {
+        if (spec.Process?.Args is not { Count: > 0 } || spec.Process.Args[0].Length == 0) { throw Invalid(where, $"'{where}': process.args names no program.", null); }
+        if (spec.Process.Cwd is null || !spec.Process.Cwd.StartsWith('/')) { throw Invalid(where, $"'{where}': process.cwd is not an absolute path.", null); }
+    }
+
+    // What a spec says already cannot be said a second time, and nothing is dropped in silence.
+    static void RefuseShaping(ContainerCreateOptions o, string by)
+    {
+        (string Name, bool Given)[] shaping =
+        [
+            ("Entrypoint", o.Entrypoint is not null), ("ArgumentList", o.ArgumentList is { Count: > 0 }), ("Environment", o.Environment is not null),
+            ("EnvironmentFile", o.EnvironmentFile is not null), ("WorkingDirectory", o.WorkingDirectory is not null), ("User", o.User is not null),
+            ("GroupAdd", o.GroupAdd is not null), ("HostName", o.HostName is not null), ("Annotation", o.Annotation is not null),
+            ("Memory", o.Memory is not null), ("MemorySwap", o.MemorySwap is not null), ("MemoryReservation", o.MemoryReservation is not null),
+            ("Cpu", o.Cpu is not null), ("CpuWeight", o.CpuWeight is not null), ("CpuSet", o.CpuSet is not null), ("MemorySet", o.MemorySet is not null),
+            ("ProcessLimit", o.ProcessLimit is not null), ("IoLimit", o.IoLimit is not null), ("Mount", o.Mount is not null), ("Network", o.Network is not null),
+            ("ProcessNamespace", o.ProcessNamespace is not null), ("IpcNamespace", o.IpcNamespace is not null), ("UtsNamespace", o.UtsNamespace is not null),
+            ("CgroupNamespace", o.CgroupNamespace is not null), ("UserNamespace", o.UserNamespace is not null), ("AddCapability", o.AddCapability is not null),
+            ("DropCapability", o.DropCapability is not null), ("Privileged", o.Privileged), ("NoNewPrivileges", o.NoNewPrivileges), ("Device", o.Device is not null),
+            ("ResourceLimit", o.ResourceLimit is not null), ("Sysctl", o.Sysctl is not null), ("ReadOnly", o.ReadOnly), ("ShmSize", o.ShmSize is not null),
+            ("OomScoreAdjust", o.OomScoreAdjust is not null), ("Tty", o.Tty),
+        ];
+        foreach (var (name, given) in shaping)
+        {
+            if (given) { throw ResourceSpec.Bad(name, "given", $"with {by} the spec says it; change the spec instead"); }
+        }
+    }
+
+    static string Rootfs(string path)
+    {
+        var full = path.StartsWith('/') ? Path.GetFullPath(path) : throw ResourceSpec.Bad("RootfsPath", path, "it is an absolute path");
+        return Directory.Exists(full) ? full : throw new ContainerException(ErrorIds.RootfsNotFound,
+            $"The root filesystem '{full}' is not a folder of this host. Unpack one there, or use another path.", full, ContainerErrorCategory.ObjectNotFound);
+    }
+
+    internal static string CgroupPath(string? parent, string ns, string id)
+    {
+        if (parent is null) { return HostPaths.CgroupPath(ns, id); }
+        if (!parent.StartsWith('/') || parent.Contains('\0') || parent.Split('/').Any(part => part is "." or ".."))
+        {
+            throw ResourceSpec.Bad("CgroupParent", parent, "it is an absolute path below the root of the hierarchies, without '..'");
+        }
+        return $"{parent.TrimEnd('/')}/{id}";
+    }
+
+    static (string?, string?, string?) Redirections(ContainerCreateOptions o)
+    {
+        if (!o.NullIO && o is { RedirectStandardInput: null, RedirectStandardOutput: null, RedirectStandardError: null }) { return (null, null, null); }
+        if (o.Tty) { throw ResourceSpec.Bad("Tty", true, "a terminal takes the place of redirections, so both cannot be"); }
+        const string nothing = "/dev/null";
+        if (o.NullIO)
+        {
+            if (o.RedirectStandardInput is not null || o.RedirectStandardOutput is not null || o.RedirectStandardError is not null || o.Interactive)
+            {
+                throw ResourceSpec.Bad("NullIO", true, "it stands for all three streams, so none of them can be said apart");
+            }
+            return (nothing, nothing, nothing);
+        }
+        if (o.RedirectStandardInput is { } input && !File.Exists(input)) { throw ResourceSpec.Bad("RedirectStandardInput", input, "there is no such file"); }
+        return (Absolute("RedirectStandardInput", o.RedirectStandardInput), Absolute("RedirectStandardOutput", o.RedirectStandardOutput),
+            Absolute("RedirectStandardError", o.RedirectStandardError));
+
+        static string? Absolute(string name, string? path) => path is null || path.StartsWith('/') ? path : throw ResourceSpec.Bad(name, path, "it is an absolute path");
+    }
+
+    static string RestartPolicy(string? policy) => policy is null || policy.Equals("no", StringComparison.OrdinalIgnoreCase) ? "no"
+        : throw new ContainerException(ErrorIds.NotSupported, $"The restart policy '{policy}' does not exist yet: nothing restarts a task by itself. Use 'no'.",
+            policy, ContainerErrorCategory.NotImplemented);
+
+    static bool KeepLog(string? uri) => uri switch
+    {
+        null => true,
+        "none:" => false,
+        _ => throw new ContainerException(ErrorIds.NotSupported, $"The log '{uri}' does not exist yet. Leave it out for a log in the store, or use 'none:'.",
+            uri, ContainerErrorCategory.NotImplemented),
+    };
+
+    static double StopTimeout(double? seconds) => seconds switch
+    {
+        null => Defaults.StopTimeoutSec,
+        >= 0 and <= 1_000_000 => seconds.Value,
+        _ => throw ResourceSpec.Bad("StopTimeoutSec", seconds, "it is a number of seconds from 0 to 1000000"),
+    };
+
+    static ContainerException Invalid(object target, string message, Exception? inner) => new(ErrorIds.InvalidSpec, message, target, ContainerErrorCategory.InvalidData, inner);
+}

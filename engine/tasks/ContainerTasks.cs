@@ -1,0 +1,44 @@
+namespace Containers;
+
+/// <summary>Tasks: what runs, or ran, for a container.</summary>
+public sealed partial class ContainerTasks
+{
+    readonly ContainerEngine engine;
+    readonly HostPaths paths;
+    readonly TaskFiles files;
+
+    internal ContainerTasks(ContainerEngine engine)
+    {
+        this.engine = engine;
+        paths = engine.Paths;
+        files = new TaskFiles(paths, engine.Containers);
+    }
+
+    /// <summary>The task of a container.</summary>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>InvalidId</c>.</exception>
+    public ContainerTask Get(string id, string? containerNamespace = null)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        return (files.Read(ns, Names.Id(id)) ?? throw Missing(ns, id)).Task;
+    }
+
+    /// <summary>All tasks of a namespace in the order of their containers' ids.</summary>
+    public IEnumerable<ContainerTask> List(string? containerNamespace = null)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        foreach (var id in ContainerStore.ChildNames(paths.RunNamespaceFolder(ns)))
+        {
+            if (files.Read(ns, id) is { } truth) { yield return truth.Task; }
+        }
+    }
+
+    internal bool Exists(string ns, string id) => files.Exists(ns, id);
+
+    internal ContainerTaskState StateOf(string ns, string id) => files.Read(ns, id)?.Task.State ?? ContainerTaskState.None;
+
+    ContainerException Missing(string ns, string id)
+    {
+        engine.Containers.Load(ns, id);
+        return new ContainerException(ErrorIds.TaskNotFound, $"The container '{id}' has no task. Start-ContainerTask makes one.", id, ContainerErrorCategory.ObjectNotFound);
+    }
+}

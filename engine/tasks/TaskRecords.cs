@@ -1,0 +1,88 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Containers;
+
+/// <summary><c>task.json</c>, written by the shim (docs/design.md, "Records").</summary>
+sealed class TaskRecord
+{
+    public int Version { get; set; }
+    public string? Id { get; set; }
+    public string? Namespace { get; set; }
+    public string? State { get; set; }
+    public int Pid { get; set; }
+    public ulong PidStartTime { get; set; }
+    public int ShimPid { get; set; }
+    public ulong ShimStartTime { get; set; }
+    public DateTimeOffset? CreatedAt { get; set; }
+    public DateTimeOffset? StartedAt { get; set; }
+    public List<ExecRecord>? Execs { get; set; }
+}
+
+sealed class ExecRecord
+{
+    public string? Id { get; set; }
+    public int Pid { get; set; }
+    public ulong PidStartTime { get; set; }
+    public string? State { get; set; }
+}
+
+/// <summary><c>exit.json</c>, of an init or of an exec process.</summary>
+sealed class ExitRecord
+{
+    public int Version { get; set; }
+    public int? ExitCode { get; set; }
+    public int? Signal { get; set; }
+    public bool OomKilled { get; set; }
+    public DateTimeOffset? StartedAt { get; set; }
+    public DateTimeOffset? FinishedAt { get; set; }
+    public string? Reason { get; set; }
+}
+
+/// <summary><c>shim.json</c>, the shim's orders.</summary>
+sealed class ShimOrders
+{
+    public int Version { get; set; } = 1;
+    public required string Id { get; set; }
+    public required string Namespace { get; set; }
+    public required string Runtime { get; set; }
+    public required string RuntimeRoot { get; set; }
+    public required string Bundle { get; set; }
+    public required List<ShimMount> Mounts { get; set; }
+    public required string? Cgroup { get; set; }
+    public required string? Log { get; set; }
+    public required bool Terminal { get; set; }
+    public required bool Stdin { get; set; }
+    public required string? Stdout { get; set; }
+    public required string? Stderr { get; set; }
+    public required string? StdinPath { get; set; }
+}
+
+sealed class ShimMount
+{
+    public required string Type { get; set; }
+    public required string Source { get; set; }
+    public required string Target { get; set; }
+    public required List<string> Options { get; set; }
+}
+
+/// <summary>What the launcher prints: one line.</summary>
+sealed class ShimAnswer
+{
+    public int Pid { get; set; }
+    public int TaskPid { get; set; }
+    public ShimError? Error { get; set; }
+}
+
+sealed class ShimError
+{
+    public string? Id { get; set; }
+    public string? Message { get; set; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(TaskRecord))]
+[JsonSerializable(typeof(ExitRecord))]
+[JsonSerializable(typeof(ShimOrders))]
+[JsonSerializable(typeof(ShimAnswer))]
+sealed partial class TaskJson : JsonSerializerContext;
