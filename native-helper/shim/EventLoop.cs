@@ -1,0 +1,120 @@
+namespace Psrun.Shim;
+
+/// <summary>Something with a descriptor that the loop watches, level-triggered.</summary>
+abstract class Watched
+{
+    public int Fd { get; protected set; } = -1;
+    internal ulong Key;
+    internal uint Events;
+
+    /// <param name="events">EPOLL… bits. EPOLLERR and EPOLLHUP come unasked.</param>
+    public abstract void Ready(uint events);
+}
+
+sealed class Watch(int fd, Action<uint> ready) : Watched
+{
+    public Watch Opened() { Fd = fd; return this; }
+    public override void Ready(uint events) => ready(events);
+}
+
+/// <summary>One thread's epoll with deadlines. Sleeps without limit when nothing is due: an idle shim never wakes.</summary>
+sealed unsafe class EventLoop
+{
+    readonly int epoll;
+    readonly Dictionary<ulong, Watched> watched = new();
+    readonly List<Deadline> deadlines = new();
+    readonly byte[] entries = new byte[16 * 32];
+    ulong lastKey;
+
+    public sealed class Deadline
+    {
+        internal long At;
+        internal required Action Act;
+    }
+
+    /// <summary>Called before the loop goes to sleep with nothing waiting.</summary>
+    public Action? Idle { get; set; }
+
+    public EventLoop()
+    {
+        epoll = Sys.EpollCreate();
+        if (epoll < 0) throw ShimException.Of("ShimFailed", "epoll_create1", epoll);
+        epoll = Sys.Above(epoll);
+    }
+
+    public void Add(Watched w, uint events)
+    {
+        // A new key each time: an event of a closed descriptor in the batch at hand must not reach the next owner of its number.
+        w.Key = ++lastKey;
+        w.Events = events;
+        int r = Sys.EpollControl(epoll, Sys.EPOLL_CTL_ADD, w.Fd, events, w.Key);
+        if (r < 0) throw ShimException.Of("ShimFailed", "epoll_ctl", r);
+        watched[w.Key] = w;
+    }
+
+    public void Change(Watched w, uint events)
+    {
+        if (w.Key == 0 || w.Events == events) return;
+        w.Events = events;
+        Sys.EpollControl(epoll, Sys.EPOLL_CTL_MOD, w.Fd, events, w.Key);
+    }
+
+    public void Remove(Watched w)
+    {
+        if (w.Key == 0) return;
+        Sys.EpollControl(epoll, Sys.EPOLL_CTL_DEL, w.Fd, 0, 0);
+        watched.Remove(w.Key);
+        w.Key = 0;
+    }
+
+    public Deadline After(int milliseconds, Action act)
+    {
+        var deadline = new Deadline { At = Environment.TickCount64 + milliseconds, Act = act };
+        deadlines.Add(deadline);
+        return deadline;
+    }
+
+    public void Cancel(Deadline? deadline)
+    {
+        if (deadline is not null) deadlines.Remove(deadline);
+    }
+
+    /// <summary>Waits for events or the next deadline and handles what there is.</summary>
+    public void Turn()
+    {
+        int count;
+        fixed (byte* p = entries)
+        {
+            count = Sys.EpollWait(epoll, p, 32, 0);
+            if (count == 0)
+            {
+                Idle?.Invoke();
+                count = Sys.EpollWait(epoll, p, 32, NextDeadline());
+            }
+            if (count < 0 && count != -Sys.EINTR) throw ShimException.Of("ShimFailed", "epoll_wait", count);
+            for (int i = 0; i < count; i++)
+            {
+                var (events, key) = Sys.EpollEntry(p, i);
+                if (watched.TryGetValue(key, out Watched? w)) w.Ready(events);
+            }
+        }
+        long now = Environment.TickCount64;
+        for (int i = 0; i < deadlines.Count; i++)
+            if (deadlines[i].At <= now)
+            {
+                Deadline due = deadlines[i];
+                deadlines.RemoveAt(i);
+                due.Act();
+                // What it did may have changed the list.
+                i = -1;
+            }
+    }
+
+    int NextDeadline()
+    {
+        if (deadlines.Count == 0) return -1;
+        long first = long.MaxValue;
+        foreach (Deadline d in deadlines) first = Math.Min(first, d.At);
+        return (int)Math.Clamp(first - Environment.TickCount64, 0, int.MaxValue);
+    }
+}

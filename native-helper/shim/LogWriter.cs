@@ -1,0 +1,137 @@
+using System.Text;
+
+namespace Psrun.Shim;
+
+/// <summary>
+/// The container's output in the CRI log format: <c>time stdout|stderr F|P text</c>, a record for each line or part of one (P: the line goes on
+/// in the stream's next record). What one read gave is written at once, so that nothing is ever held back here.
+/// </summary>
+sealed unsafe class LogWriter
+{
+    public const int LargestRecord = 16 * 1024;
+    const int BufferLength = 128 * 1024;
+    const int HeadLength = 38;
+
+    readonly int fd;
+    readonly byte* buffer = Sys.Map(BufferLength);
+    int used;
+    bool failing;
+    bool touched;
+    readonly Action<string> complain;
+
+    /// <summary>The file's size: where the next record starts.</summary>
+    public long Offset { get; private set; }
+    /// <summary>Bytes of output that are not in the log because it could not be written.</summary>
+    public long Dropped { get; private set; }
+
+    public LogWriter(string path, Action<string> complain)
+    {
+        this.complain = complain;
+        fd = Sys.Open(path, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_APPEND | Sys.O_NOFOLLOW | Sys.O_NOCTTY | Sys.O_NONBLOCK, 0x180);
+        if (fd < 0) throw ShimException.Of("FileFailed", $"log {path}", fd);
+        Offset = Sys.SeekEnd(fd);
+        if (Offset >= 0) return;
+        Sys.Close(fd);
+        throw new ShimException("FileFailed", $"log {path}: not a regular file");
+    }
+
+    public void Write(bool error, ReadOnlySpan<byte> output)
+    {
+        Span<byte> head = stackalloc byte[HeadLength];
+        FormatHead(head, error);
+        int waiting = 0;
+        while (output.Length > 0)
+        {
+            int newline = output.IndexOf((byte)'\n');
+            int length = newline >= 0 ? newline : output.Length;
+            bool full = newline >= 0;
+            if (length > LargestRecord)
+            {
+                length = LargestRecord;
+                full = false;
+            }
+            if (used + HeadLength + 2 + length + 1 > BufferLength)
+            {
+                Flush(waiting);
+                waiting = 0;
+            }
+            head.CopyTo(new Span<byte>(buffer + used, HeadLength));
+            used += HeadLength;
+            buffer[used++] = full ? (byte)'F' : (byte)'P';
+            buffer[used++] = (byte)' ';
+            output[..length].CopyTo(new Span<byte>(buffer + used, length));
+            used += length;
+            buffer[used++] = (byte)'\n';
+            int taken = full ? length + 1 : length;
+            waiting += taken;
+            output = output[taken..];
+        }
+        Flush(waiting);
+    }
+
+    void Flush(int outputBytes)
+    {
+        int done = 0;
+        long r = 0;
+        while (done < used)
+        {
+            r = Sys.Write(fd, buffer + done, used - done);
+            if (r == -Sys.EINTR) continue;
+            if (r <= 0) break;
+            done += (int)r;
+        }
+        touched |= used > 4096;
+        if (done == used)
+        {
+            Offset += used;
+            if (failing) complain($"log: written again; {Dropped} bytes of output were dropped");
+            failing = false;
+        }
+        else
+        {
+            // Half a record would spoil the next one: back to where the last whole write ended.
+            if (done > 0) Sys.Truncate(fd, Offset);
+            Dropped += outputBytes;
+            if (!failing) complain($"log: {Sys.Words((int)-r)}; output is dropped until it can be written again");
+            failing = true;
+        }
+        used = 0;
+    }
+
+    /// <summary>Gives the memory of a burst back.</summary>
+    public void Rest()
+    {
+        if (touched) Sys.GiveBack(buffer + 4096, BufferLength - 4096);
+        touched = false;
+    }
+
+    // "2026-01-02T03:04:05.123456789Z stdout "
+    static void FormatHead(Span<byte> head, bool error)
+    {
+        var now = Sys.Now();
+        var time = DateTimeOffset.FromUnixTimeSeconds(now.Seconds);
+        Digits(head[..4], time.Year);
+        head[4] = (byte)'-';
+        Digits(head.Slice(5, 2), time.Month);
+        head[7] = (byte)'-';
+        Digits(head.Slice(8, 2), time.Day);
+        head[10] = (byte)'T';
+        Digits(head.Slice(11, 2), time.Hour);
+        head[13] = (byte)':';
+        Digits(head.Slice(14, 2), time.Minute);
+        head[16] = (byte)':';
+        Digits(head.Slice(17, 2), time.Second);
+        head[19] = (byte)'.';
+        Digits(head.Slice(20, 9), (int)now.Nanoseconds);
+        (error ? "Z stderr "u8 : "Z stdout "u8).CopyTo(head[29..]);
+    }
+
+    static void Digits(Span<byte> target, int value)
+    {
+        for (int i = target.Length - 1; i >= 0; i--)
+        {
+            target[i] = (byte)('0' + value % 10);
+            value /= 10;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+using System.Text.Json;
+
+namespace Psrun.Shim;
+
+/// <summary>One mount of <c>shim.json</c>.</summary>
+sealed record MountOrder(string Type, string Source, string Target, string[] Options);
+
+/// <summary>The shim's orders, docs/design.md <c>shim.json</c>. Unknown members are refused: an order that is not followed is worse than an error.</summary>
+sealed class Orders
+{
+    public string Id { get; private set; } = "";
+    public string Namespace { get; private set; } = "";
+    public string Runtime { get; private set; } = "";
+    public string RuntimeRoot { get; private set; } = "";
+    public string Bundle { get; private set; } = "";
+    public MountOrder[] Mounts { get; private set; } = [];
+    public string? Cgroup { get; private set; }
+    public string? Log { get; private set; }
+    public bool Terminal { get; private set; }
+    public bool Stdin { get; private set; }
+    public string? StdoutPath { get; private set; }
+    public string? StderrPath { get; private set; }
+    public string? StdinPath { get; private set; }
+
+    const int LargestFile = 1 << 20;
+
+    public static Orders Read(string path)
+    {
+        byte[] json = Files.ReadSmall(path, LargestFile, out string? problem) ?? throw Bad(path, problem!);
+        try
+        {
+            return Parse(path, json);
+        }
+        catch (JsonException e)
+        {
+            throw Bad(path, e.Message);
+        }
+        catch (InvalidOperationException)
+        {
+            throw Bad(path, "a member has the wrong type");
+        }
+        catch (FormatException)
+        {
+            throw Bad(path, "a number is out of range");
+        }
+    }
+
+    static ShimException Bad(string path, string why) => new("BadOrders", $"{path}: {why}");
+
+    static Orders Parse(string path, byte[] json)
+    {
+        var o = new Orders();
+        var reader = new Utf8JsonReader(json);
+        int version = 0;
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject) throw Bad(path, "not a JSON object");
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            string name = reader.GetString()!;
+            reader.Read();
+            switch (name)
+            {
+                case "version": version = reader.GetInt32(); break;
+                case "id": o.Id = reader.GetString() ?? ""; break;
+                case "namespace": o.Namespace = reader.GetString() ?? ""; break;
+                case "runtime": o.Runtime = reader.GetString() ?? ""; break;
+                case "runtimeRoot": o.RuntimeRoot = reader.GetString() ?? ""; break;
+                case "bundle": o.Bundle = reader.GetString() ?? ""; break;
+                case "mounts": o.Mounts = ReadMounts(ref reader, path); break;
+                case "cgroup": o.Cgroup = reader.GetString(); break;
+                case "log": o.Log = reader.GetString(); break;
+                case "terminal": o.Terminal = reader.GetBoolean(); break;
+                case "stdin": o.Stdin = reader.GetBoolean(); break;
+                case "stdout": o.StdoutPath = reader.GetString(); break;
+                case "stderr": o.StderrPath = reader.GetString(); break;
+                case "stdinPath": o.StdinPath = reader.GetString(); break;
+                default: throw Bad(path, $"unknown member '{name}'");
+            }
+        }
+        reader.Read();
+
+        if (version != 1) throw Bad(path, $"version {version}: this shim knows 1");
+        if (!Names.Valid(o.Id)) throw Bad(path, "id is not a container id");
+        if (!Names.Valid(o.Namespace)) throw Bad(path, "namespace is not a container-namespace name");
+        NeedPath("runtime", o.Runtime);
+        NeedPath("runtimeRoot", o.RuntimeRoot);
+        NeedPath("bundle", o.Bundle);
+        NeedPath("log", o.Log);
+        NeedPath("stdout", o.StdoutPath);
+        NeedPath("stderr", o.StderrPath);
+        NeedPath("stdinPath", o.StdinPath);
+        NeedPath("cgroup", o.Cgroup);
+        if (o.Cgroup is "/" || o.Cgroup?.EndsWith('/') == true) throw Bad(path, "cgroup is not the path of a group below the root");
+        if (o.Terminal && (o.StdoutPath ?? o.StderrPath ?? o.StdinPath) is not null) throw Bad(path, "a terminal and redirections exclude each other");
+        return o;
+
+        void NeedPath(string name, string? value)
+        {
+            if (value is null) return;
+            if (value.Length == 0 || value[0] != '/' || value.Contains('\0') || value.Contains("/../") || value.EndsWith("/.."))
+                throw Bad(path, $"{name} is not an absolute path without '..'");
+        }
+    }
+
+    static MountOrder[] ReadMounts(ref Utf8JsonReader reader, string path)
+    {
+        if (reader.TokenType == JsonTokenType.Null) return [];
+        if (reader.TokenType != JsonTokenType.StartArray) throw Bad(path, "mounts is not an array");
+        var mounts = new List<MountOrder>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType != JsonTokenType.StartObject) throw Bad(path, "mounts holds something else than objects");
+            string type = "", source = "", target = "";
+            var options = new List<string>();
+            while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+            {
+                string name = reader.GetString()!;
+                reader.Read();
+                switch (name)
+                {
+                    case "type": type = reader.GetString() ?? ""; break;
+                    case "source": source = reader.GetString() ?? ""; break;
+                    case "target": target = reader.GetString() ?? ""; break;
+                    case "options":
+                        if (reader.TokenType == JsonTokenType.Null) break;
+                        if (reader.TokenType != JsonTokenType.StartArray) throw Bad(path, "mounts[].options is not an array");
+                        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) options.Add(reader.GetString() ?? "");
+                        break;
+                    default: throw Bad(path, $"unknown member 'mounts[].{name}'");
+                }
+            }
+            if (type is not ("overlay" or "bind" or "tmpfs")) throw Bad(path, $"mounts[].type '{type}' is none of overlay, bind, tmpfs");
+            if (target.Length == 0 || target[0] != '/') throw Bad(path, "mounts[].target is not an absolute path");
+            if (type == "bind" && (source.Length == 0 || source[0] != '/')) throw Bad(path, "mounts[].source of a bind mount is not an absolute path");
+            mounts.Add(new MountOrder(type, source, target, options.ToArray()));
+        }
+        return mounts.ToArray();
+    }
+}
+
+static class Names
+{
+    /// <summary><c>[A-Za-z0-9][A-Za-z0-9_.-]{0,75}</c>: safe as one part of a path.</summary>
+    public static bool Valid(string? name)
+    {
+        if (string.IsNullOrEmpty(name) || name.Length > 76 || !char.IsAsciiLetterOrDigit(name[0])) return false;
+        foreach (char c in name)
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or '.' or '-')) return false;
+        return true;
+    }
+}

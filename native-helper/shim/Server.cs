@@ -1,0 +1,319 @@
+using System.Text.Json;
+
+namespace Psrun.Shim;
+
+enum TaskState { Creating, Created, Running, Paused, Stopped }
+
+/// <summary>
+/// The shim itself: one thread, one loop. This file has its life from the first line to the answer to the launcher, and the children;
+/// Server.Task.cs what is done with the task and how it ends; Server.Execs.cs the exec processes.
+/// </summary>
+sealed partial class Server
+{
+    const int MostConnections = 256, MostUnclaimed = 1024, AnswerDescriptor = 3;
+
+    /// <summary>What the launcher blocks before execve, in every thread of the shim therefore: signalfd alone sees them.</summary>
+    public static ulong Signals => Bit(Sys.SIGCHLD) | Bit(Sys.SIGTERM) | Bit(Sys.SIGINT) | Bit(Sys.SIGHUP) | Bit(Sys.SIGQUIT) | Bit(Sys.SIGUSR1)
+        | Bit(Sys.SIGUSR2) | Bit(Sys.SIGALRM) | Bit(Sys.SIGTSTP) | Bit(Sys.SIGTTIN) | Bit(Sys.SIGTTOU);
+    static ulong Bit(int signal) => 1UL << (signal - 1);
+
+    readonly Orders orders;
+    readonly int nothing;
+    readonly ContainerProcess init;
+    readonly Dictionary<int, RuntimeCall> calls = new();
+    readonly Dictionary<int, int> unclaimed = new();
+    readonly List<Connection> connections = new();
+    readonly DateTimeOffset createdAt = DateTimeOffset.UtcNow;
+    Watch? listener, launcher, signals;
+    bool finished;
+    int exitStatus;
+
+    public string RunDirectory { get; }
+    public EventLoop Loop { get; } = new();
+    public LogWriter? Log { get; private set; }
+
+    Server(string runDir, Orders orders)
+    {
+        RunDirectory = runDir;
+        this.orders = orders;
+        nothing = Sys.Above(Sys.Open("/dev/null", Sys.O_RDWR));
+        init = new ContainerProcess(this, null) { Terminal = orders.Terminal };
+        Loop.Idle = () =>
+        {
+            OutputStream.Rest();
+            Log?.Rest();
+        };
+    }
+
+    /// <summary>The whole life of a shim. Descriptors: 0 and 1 nothing, 2 shim.log, 3 the launcher.</summary>
+    public static int Serve(string runDir)
+    {
+        Server? server = null;
+        try
+        {
+            Sys.ChangeDirectory(runDir);
+            Sys.Umask(0x3F);
+            server = new Server(runDir, Orders.Read(runDir + "/shim.json"));
+            server.Begin();
+        }
+        catch (ShimException e)
+        {
+            if (server is null)
+            {
+                AnswerLauncher(Json.Error(e.Id, e.Message));
+                return 1;
+            }
+            server.Abandon(e);
+        }
+        while (!server.finished) server.Loop.Turn();
+        return server.exitStatus;
+    }
+
+    static void AnswerLauncher(byte[] line)
+    {
+        Files.WriteAll(AnswerDescriptor, [.. line, (byte)'\n']);
+        Sys.Close(AnswerDescriptor);
+    }
+
+    public static void Complain(string words) =>
+        Files.WriteAll(2, System.Text.Encoding.UTF8.GetBytes($"{DateTimeOffset.UtcNow:yyyy-MM-ddTHH:mm:ss.fffZ} {words.ReplaceLineEndings(" ")}\n"));
+
+    void Begin()
+    {
+        // First of all: the socket's name is what keeps two shims from one task.
+        int socket = Sys.Listen("shim.sock", 128);
+        if (socket == -Sys.EADDRINUSE)
+        {
+            ownsSocket = false;
+            throw new ShimException("TaskExists", $"{RunDirectory}/shim.sock is there already");
+        }
+        if (socket < 0) throw ShimException.Of("ShimFailed", RunDirectory + "/shim.sock", socket);
+        ownsSocket = true;
+        listener = new Watch(Sys.Above(socket), _ => AcceptClients()).Opened();
+        launcher = new Watch(AnswerDescriptor, _ => LauncherGone()).Opened();
+        Loop.Add(launcher, 0);
+
+        int r = Sys.Prctl(Sys.PR_SET_CHILD_SUBREAPER, 1);
+        if (r < 0) throw ShimException.Of("ShimFailed", "prctl(PR_SET_CHILD_SUBREAPER)", r);
+        int signalFd = Sys.SignalFd(Signals);
+        if (signalFd < 0) throw ShimException.Of("ShimFailed", "signalfd", signalFd);
+        signals = new Watch(Sys.Above(signalFd), _ => TakeSignals()).Opened();
+        Loop.Add(signals, Sys.EPOLLIN);
+
+        foreach (MountOrder order in orders.Mounts) Mounts.Make(order);
+        if (orders.Log is not null) Log = new LogWriter(orders.Log, Complain);
+        if (Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}"))
+        {
+            runtimeHasIt = false;
+            throw new ShimException("TaskExists", $"the runtime has a container {orders.Id} in {orders.RuntimeRoot}");
+        }
+        Create();
+    }
+
+    bool ownsSocket, runtimeHasIt;
+
+    void Create()
+    {
+        string pidFile = RunDirectory + "/init.pid";
+        Sys.Unlink(pidFile);
+        var stdio = Stdio.Open(this, orders.Terminal, orders.Stdin, orders.StdinPath, orders.StdoutPath, orders.StderrPath, nothing);
+        runtimeHasIt = true;
+        try
+        {
+            string[] verb = ["create", "--bundle", orders.Bundle, "--pid-file", pidFile];
+            if (stdio.ConsolePath is not null) verb = [.. verb, "--console-socket", stdio.ConsolePath];
+            Call([.. verb, orders.Id], stdio, (succeeded, words) => Created(succeeded, words, pidFile, stdio));
+        }
+        catch
+        {
+            stdio.Dispose();
+            throw;
+        }
+        stdio.CloseContainerEnds();
+    }
+
+    void Created(bool succeeded, string words, string pidFile, Stdio stdio)
+    {
+        try
+        {
+            if (!succeeded) throw new ShimException("RuntimeFailed", words);
+            int pid = Files.ReadPid(pidFile);
+            Sys.Unlink(pidFile);
+            if (pid < 0) throw new ShimException("RuntimeFailed", "the runtime wrote no pid");
+            init.Adopt(pid);
+            initGroups = Cgroups.Of(pid);
+            initOwnsPidNamespace = OwnsPidNamespace(pid);
+            stdio.GiveTo(init);
+            init.OomKillsBefore = Cgroups.OomKills(initGroups);
+            state = TaskState.Created;
+            WriteTask();
+        }
+        catch (ShimException e)
+        {
+            stdio.Dispose();
+            Abandon(e);
+            return;
+        }
+        Loop.Remove(launcher!);
+        launcher = null;
+        Loop.Add(listener!, Sys.EPOLLIN);
+        AnswerLauncher(Json.Object(w =>
+        {
+            w.WriteNumber("pid", Environment.ProcessId);
+            w.WriteNumber("taskPid", init.Pid);
+        }));
+        // Until here much was made that is never used again.
+        GC.Collect();
+        Sys.Trim();
+        if (unclaimed.Remove(init.Pid, out int status)) InitEnded(status);
+    }
+
+    void LauncherGone()
+    {
+        if (launcher is null) return;
+        Abandon(new ShimException("ShimFailed", "the launcher went away before the task was created"));
+    }
+
+    ShimException? abandoned;
+
+    /// <summary>The task could not be created: everything that was made goes, and only then is it told.</summary>
+    void Abandon(ShimException why)
+    {
+        if (abandoned is not null) return;
+        abandoned = why;
+        if (launcher is not null) Loop.Remove(launcher);
+        foreach (RuntimeCall call in calls.Values) Sys.Kill(call.Pid, Sys.SIGKILL);
+        if (calls.Count == 0) DeleteAbandoned();
+    }
+
+    void DeleteAbandoned()
+    {
+        if (runtimeHasIt && Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}"))
+        {
+            try
+            {
+                Call(["delete", "--force", orders.Id], null, (_, _) => EndAbandoned());
+                return;
+            }
+            catch (ShimException e)
+            {
+                Complain(e.Message);
+            }
+        }
+        EndAbandoned();
+    }
+
+    void EndAbandoned()
+    {
+        init.CloseStreams();
+        if (Log is { Offset: 0 }) Sys.Unlink(orders.Log!);
+        if (ownsSocket)
+            foreach (string file in new[] { "shim.sock", "init.pid", "task.json", "console.sock" }) Sys.Unlink(file);
+        LeaveCgroup();
+        // The launcher reads no log when there is an answer, and nothing is to stay.
+        if (ownsSocket) Sys.Unlink("shim.log");
+        AnswerLauncher(Json.Error(abandoned!.Id, abandoned.Message));
+        exitStatus = 1;
+        finished = true;
+    }
+
+    void LeaveCgroup()
+    {
+        if (orders.Cgroup is null) return;
+        Cgroups.LeaveToRoot(Environment.ProcessId);
+        Cgroups.Remove(orders.Cgroup);
+    }
+
+    void Call(string[] verb, Stdio? stdio, Action<bool, string> done)
+    {
+        RuntimeCall call = RuntimeCall.Start(orders, verb, stdio, nothing, done);
+        calls.Add(call.Pid, call);
+    }
+
+    unsafe void TakeSignals()
+    {
+        // struct signalfd_siginfo: 128 bytes, the number first. Equal signals fold into one, so children are counted by waiting.
+        byte* info = stackalloc byte[128];
+        while (Sys.Read(signals!.Fd, info, 128) == 128)
+        {
+            int number = *(int*)info;
+            if (number == Sys.SIGUSR1)
+                Complain($"asked by signal: {state}, {calls.Count} runtime calls, {connections.Count} connections, {execs.Count} exec processes, ending {ending}");
+            else if (number != Sys.SIGCHLD)
+                Complain($"signal {number} ignored: the shim ends with its task");
+        }
+        Reap();
+    }
+
+    void Reap()
+    {
+        while (true)
+        {
+            int pid = -1;
+            int status = Sys.Wait(ref pid, Sys.WNOHANG | Sys.WALL);
+            if (pid <= 0) break;
+            if (calls.Remove(pid, out RuntimeCall? call)) CallEnded(call, status);
+            else if (init.Alive && pid == init.Pid) InitEnded(status);
+            else if (FindExec(pid) is { } exec) ExecEnded(exec, status);
+            else if (AnyAdopting() && unclaimed.Count < MostUnclaimed) unclaimed[pid] = status;
+        }
+    }
+
+    void CallEnded(RuntimeCall call, int status)
+    {
+        if (abandoned is not null && call.Adopts)
+        {
+            call.Discard();
+            DeleteAbandoned();
+            return;
+        }
+        call.Ended(status);
+        if (!AnyAdopting()) unclaimed.Clear();
+        if (ending) GoOnEnding();
+    }
+
+    bool AnyAdopting()
+    {
+        foreach (RuntimeCall call in calls.Values)
+            if (call.Adopts) return true;
+        return false;
+    }
+
+    void AcceptClients()
+    {
+        for (int i = 0; i < 16; i++)
+        {
+            int fd = Sys.Accept(listener!.Fd);
+            if (fd < 0)
+            {
+                if (fd is -Sys.EAGAIN or -Sys.EINTR) return;
+                // Out of descriptors: the loop would come back at once, for ever.
+                Complain($"accept: {Sys.Words(-fd)}");
+                Loop.Change(listener, 0);
+                Loop.After(1000, () => Loop.Change(listener, Sys.EPOLLIN));
+                return;
+            }
+            uint user = Sys.PeerUser(fd);
+            if (user != 0 && user != Sys.EffectiveUser())
+            {
+                Sys.Close(fd);
+                continue;
+            }
+            if (connections.Count >= MostConnections && connections.Find(c => !c.Greeted) is { } silent) silent.Close();
+            if (connections.Count >= MostConnections)
+            {
+                Sys.Close(fd);
+                continue;
+            }
+            connections.Add(new Connection(this, Sys.Above(fd)));
+        }
+    }
+
+    public void Forget(Connection client)
+    {
+        connections.Remove(client);
+        init.Waiters.RemoveAll(w => w.Client == client);
+        foreach (ContainerProcess exec in execs) exec.Waiters.RemoveAll(w => w.Client == client);
+        if (ending) GoOnEnding();
+    }
+}

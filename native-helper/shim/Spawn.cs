@@ -1,0 +1,168 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Psrun.Shim;
+
+/// <summary>
+/// Starts a program. Everything is laid out in unmanaged memory first; the cloned child (one thread, a copy of this process's memory)
+/// then makes raw system calls alone: no allocation, no exception, no lock, nothing that could wait for a thread that is not there.
+/// </summary>
+sealed unsafe partial class Spawn
+{
+    /// <summary>The child's descriptors are 0 … 3: what is given to it must lie above them, or one move would overwrite the next.</summary>
+    public const int FirstFreeDescriptor = 4;
+
+    public required string Program { get; init; }
+    public required string[] Arguments { get; init; }
+    public required string[] Environment { get; init; }
+    public required int Stdin { get; init; }
+    public required int Stdout { get; init; }
+    public required int Stderr { get; init; }
+    /// <summary>Becomes descriptor 3; -1: none.</summary>
+    public int Extra { get; init; } = -1;
+    /// <summary>The child goes on when one byte can be read from here and ends when this is closed before; -1: it goes on at once.</summary>
+    public int Gate { get; init; } = -1;
+    /// <summary>A session of its own, and a mount namespace that is a slave of this one.</summary>
+    public bool Detach { get; init; }
+    /// <summary>The signals that are blocked in the new program, bit N-1 for signal N.</summary>
+    public ulong BlockedSignals { get; init; }
+
+    [StructLayout(LayoutKind.Sequential)]
+    struct Plan
+    {
+        public byte* Program;
+        public byte** Arguments;
+        public byte** Environment;
+        public byte* Root;
+        public fixed int Descriptors[4];
+        public int DescriptorCount;
+        public int Gate;
+        public int Report;
+        public int Detach;
+        public ulong Mask;
+        public fixed ulong DefaultAction[4];
+    }
+
+    /// <returns>The child's pid, or the negative errno of what failed, execve included.</returns>
+    public int Start()
+    {
+        var memory = new List<nint>();
+        var report = Sys.Pipe();
+        try
+        {
+            Plan* plan = (Plan*)NativeMemory.AllocZeroed((nuint)sizeof(Plan));
+            memory.Add((nint)plan);
+            plan->Program = Text(Program, memory);
+            plan->Arguments = Table(Arguments, memory);
+            plan->Environment = Table(Environment, memory);
+            plan->Root = Text("/", memory);
+            plan->Descriptors[0] = Stdin;
+            plan->Descriptors[1] = Stdout;
+            plan->Descriptors[2] = Stderr;
+            plan->Descriptors[3] = Extra;
+            plan->DescriptorCount = Extra >= 0 ? 4 : 3;
+            plan->Gate = Gate;
+            plan->Report = report.Write;
+            plan->Detach = Detach ? 1 : 0;
+            plan->Mask = BlockedSignals;
+
+            // No handler of this process may run in the child.
+            ulong all = ulong.MaxValue, before = 0;
+            Raw(RtSigprocmask, Sys.SIG_BLOCK, (nint)(&all), (nint)(&before), 8, 0);
+            long pid = Raw(Clone, Sys.SIGCHLD, 0, 0, 0, 0);
+            if (pid == 0) Child(plan);
+            int cloneError = pid < 0 ? Marshal.GetLastSystemError() : 0;
+            Raw(RtSigprocmask, Sys.SIG_SETMASK, (nint)(&before), 0, 8, 0);
+            if (pid < 0) return -cloneError;
+
+            Sys.Close(report.Write);
+            report.Write = -1;
+            // With a gate the child cannot have come to execve yet: the caller sees a failure as the child's exit.
+            int error = 0;
+            if (Gate < 0)
+            {
+                long n;
+                do n = Sys.Read(report.Read, (byte*)&error, 4); while (n == -Sys.EINTR);
+                if (n == 4)
+                {
+                    int ended = (int)pid;
+                    Sys.Wait(ref ended, Sys.WALL);
+                    return -error;
+                }
+            }
+            return (int)pid;
+        }
+        finally
+        {
+            Sys.Close(report.Read);
+            Sys.Close(report.Write);
+            foreach (nint p in memory) NativeMemory.Free((void*)p);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static void Child(Plan* plan)
+    {
+        byte go;
+        if (plan->Gate >= 0 && Raw(ReadCall, plan->Gate, (nint)(&go), 1, 0, 0) != 1) Raw(ExitGroup, 125, 0, 0, 0, 0);
+        if (plan->Detach != 0)
+        {
+            Raw(Setsid, 0, 0, 0, 0, 0);
+            if (Raw(Unshare, Sys.CLONE_NEWNS, 0, 0, 0, 0) != 0) Fail(plan);
+            if (Raw(MountCall, 0, (nint)plan->Root, 0, (nint)(Sys.MS_REC | Sys.MS_SLAVE), 0) != 0) Fail(plan);
+        }
+        for (int i = 0; i < plan->DescriptorCount; i++)
+            if (Raw(Dup3, plan->Descriptors[i], i, 0, 0, 0) < 0) Fail(plan);
+        if (Raw(CloseRange, plan->DescriptorCount, int.MaxValue, CloseRangeCloexec, 0, 0) != 0) Fail(plan);
+        Raw(UmaskCall, 0x12, 0, 0, 0, 0);
+        // The runtime ignores SIGPIPE and has handlers: a program must start with what the kernel gives.
+        for (int signal = 1; signal <= 64; signal++) Raw(RtSigaction, signal, (nint)plan->DefaultAction, 0, 8, 0);
+        Raw(RtSigprocmask, Sys.SIG_SETMASK, (nint)(&plan->Mask), 0, 8, 0);
+        Raw(Execve, (nint)plan->Program, (nint)plan->Arguments, (nint)plan->Environment, 0, 0);
+        Fail(plan);
+    }
+
+    static void Fail(Plan* plan)
+    {
+        int error = Marshal.GetLastSystemError();
+        Raw(WriteCall, plan->Report, (nint)(&error), 4, 0, 0);
+        Raw(ExitGroup, 126, 0, 0, 0, 0);
+    }
+
+    static byte* Text(string text, List<nint> memory)
+    {
+        int length = Encoding.UTF8.GetByteCount(text);
+        byte* p = (byte*)NativeMemory.AllocZeroed((nuint)length + 1);
+        memory.Add((nint)p);
+        Encoding.UTF8.GetBytes(text, new Span<byte>(p, length));
+        return p;
+    }
+
+    static byte** Table(string[] texts, List<nint> memory)
+    {
+        byte** table = (byte**)NativeMemory.AllocZeroed((nuint)(texts.Length + 1), (nuint)sizeof(byte*));
+        memory.Add((nint)table);
+        for (int i = 0; i < texts.Length; i++) table[i] = Text(texts[i], memory);
+        return table;
+    }
+
+    // x86-64 and arm64 numbers (asm/unistd.h); properties of constants: a static field's initialiser could have to run in the child.
+    static int ReadCall => Sys.Arm ? 63 : 0;
+    static int WriteCall => Sys.Arm ? 64 : 1;
+    static int RtSigaction => Sys.Arm ? 134 : 13;
+    static int RtSigprocmask => Sys.Arm ? 135 : 14;
+    static int Clone => Sys.Arm ? 220 : 56;
+    static int Execve => Sys.Arm ? 221 : 59;
+    static int Setsid => Sys.Arm ? 157 : 112;
+    static int MountCall => Sys.Arm ? 40 : 165;
+    static int ExitGroup => Sys.Arm ? 94 : 231;
+    static int Unshare => Sys.Arm ? 97 : 272;
+    static int UmaskCall => Sys.Arm ? 166 : 95;
+    static int Dup3 => Sys.Arm ? 24 : 292;
+    const int CloseRange = 436, CloseRangeCloexec = 4;
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    private static partial long Raw(nint number, nint a, nint b, nint c, nint d, nint e);
+}
