@@ -19,13 +19,16 @@ static class Crun
         exit $status
         """;
 
+    /// <summary>Never /dev/null for standard input: crun gives it to the container's user, and it is the host's.</summary>
+    static readonly SpawnOptions WithoutNull = new() { Input = "" };
+
     static bool NeedsHierarchy { get; } =
         !File.Exists("/sys/fs/cgroup/cgroup.controllers") && File.ReadLines("/proc/cgroups").Any(line => line.StartsWith("hugetlb\t"));
 
     public static Result Run(string scratch, string program, params string[] arguments)
     {
         if (!NeedsHierarchy)
-            return Spawn.Run(scratch, program, arguments);
+            return Spawn.Run(scratch, program, arguments, WithoutNull);
         Directory.CreateDirectory("/run/lock");
         var held = Native.open(Lock, Native.O_RDWR | Native.O_CREAT | Native.O_CLOEXEC, 0x1a4);
         try
@@ -34,11 +37,11 @@ static class Crun
                 throw Native.Failure(Lock);
             const string folder = "/sys/fs/cgroup/hugetlb";
             if (Directory.Exists(folder))
-                return Spawn.Run(scratch, program, arguments); // the host's own
+                return Spawn.Run(scratch, program, arguments, WithoutNull); // the host's own
             Directory.CreateDirectory(folder);
             try
             {
-                return Spawn.Run(scratch, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", Script, "sh", program, .. arguments]);
+                return Spawn.Run(scratch, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", Script, "sh", program, .. arguments], WithoutNull);
             }
             finally
             {

@@ -241,6 +241,22 @@ public sealed class ProcessTests : RuntimeTest
     }
 
     [RuntimeFact]
+    public void The_programs_user_may_open_its_standard_streams_again()
+    {
+        var bundle = NewBundle().Shell("echo out >/dev/stdout; echo err >/dev/stderr").Change(b => b.Process["user"] = User(1000, 1000));
+        var result = Run(bundle).Ends(0);
+        Assert.Equal(("out\n", "err\n"), (result.Stdout, result.Stderr));
+    }
+
+    [RuntimeFact]
+    public void The_hosts_null_device_keeps_its_owner()
+    {
+        Run(NewBundle().Args("true").Change(b => b.Process["user"] = User(1000, 1000))).Ends(0);
+        Run(NewBundle().Args("true").UserNamespace()).Ends(0);
+        Assert.Equal("0 0\n", Spawn.Run(Folder, "/usr/bin/stat", ["-c", "%u %g", "/dev/null"]).Stdout);
+    }
+
+    [RuntimeFact]
     public void Only_the_standard_descriptors_are_open()
     {
         using var pipe = new Pipe();
