@@ -4,7 +4,8 @@ namespace Containers.Bench;
 
 /// <summary>
 /// crun refuses a hybrid host on which a v1 controller that the kernel has is mounted nowhere. A v1 hierarchy is kernel-wide, so
-/// whoever mounts one does it under one lock, and takes it away again: groups first, then the mount.
+/// whoever mounts one does it under one lock, and takes it away again: groups first, then the mount. It is mounted in a mount
+/// namespace of this thread and of what it starts: other containers of the host would make groups in it, and then it stays bound.
 /// </summary>
 sealed partial class HugetlbHierarchy : IDisposable
 {
@@ -32,6 +33,8 @@ sealed partial class HugetlbHierarchy : IDisposable
         if (Directory.Exists(Folder))
             return new HugetlbHierarchy(held, mounted: false);
         Directory.CreateDirectory(Folder);
+        if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, "") != 0)
+            throw new IOException($"a mount namespace: {Marshal.GetLastPInvokeErrorMessage()}");
         if (mount("hugetlb", Folder, "cgroup", 0, "hugetlb") != 0)
         {
             string why = Marshal.GetLastPInvokeErrorMessage();
@@ -54,11 +57,23 @@ sealed partial class HugetlbHierarchy : IDisposable
     {
         foreach (string group in Directory.EnumerateDirectories(Folder, "*", SearchOption.AllDirectories).OrderByDescending(path => path.Length).ToList())
             rmdir(group);
+        // Groups die a moment after their folder; a hierarchy that has some when it is unmounted stays bound.
+        for (int tries = 0; tries < 100 && Groups() > 1; tries++)
+            Task.Delay(20).Wait();
         if (umount2(Folder, 0) == 0)
             rmdir(Folder);
     }
 
+    static int Groups()
+        => File.ReadLines("/proc/cgroups").Where(line => line.StartsWith("hugetlb\t", StringComparison.Ordinal)).Select(line => int.Parse(line.Split('\t')[2], System.Globalization.CultureInfo.InvariantCulture)).FirstOrDefault();
+
     const int LOCK_EX = 2;
+    const int CLONE_NEWNS = 0x20000;
+    const ulong MS_REC = 0x4000;
+    const ulong MS_PRIVATE = 0x40000;
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int unshare(int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int flock(int descriptor, int operation);

@@ -29,7 +29,7 @@ foreach (Runtime runtime in runtimes)
 table.Add("exec /bin/true", Measure(runtime => runtime.Exec()));
 foreach (Runtime runtime in runtimes)
     runtime.Drop();
-Console.WriteLine($"medians of {runs} runs each, in turns, in milliseconds; the ratio is psrun to crun");
+Console.WriteLine($"medians of {runs} runs each, in turns, in milliseconds; the last columns are psrun's time in a peer's");
 table.Print(Console.Out);
 if (pwsh is not null)
     Cmdlets.Measure(pwsh, module, bundle, runs);

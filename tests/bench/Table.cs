@@ -6,11 +6,12 @@ sealed class Table(List<string> names)
 {
     readonly List<string[]> rows = [];
 
+    IEnumerable<string> Peers => names.Skip(1);
+
     public void Add(string work, Dictionary<string, List<double>> times)
     {
         double? ours = Median(times["psrun"]);
-        double? theirs = times.TryGetValue("crun", out List<double>? crun) ? Median(crun) : null;
-        rows.Add([work, .. names.Select(name => Number(Median(times[name]))), Number(ours / theirs)]);
+        rows.Add([work, .. names.Select(name => Number(Median(times[name]))), .. Peers.Select(peer => Number(ours / Median(times[peer])))]);
     }
 
     public static double? Median(List<double> times)
@@ -23,7 +24,7 @@ sealed class Table(List<string> names)
 
     public void Print(TextWriter writer)
     {
-        string[] heads = ["work", .. names, "ratio"];
+        string[] heads = ["work", .. names, .. Peers.Select(peer => "to " + peer)];
         int[] widths = heads.Select((head, column) => rows.Select(row => row[column].Length).Append(head.Length).Max()).ToArray();
         Line(heads);
         Line(widths.Select(width => new string('-', width)).ToArray());
