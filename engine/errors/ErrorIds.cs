@@ -35,6 +35,7 @@ public static class ErrorIds
     public const string StoreUnavailable = nameof(StoreUnavailable);
     public const string TaskExists = nameof(TaskExists);
     public const string TaskNotFound = nameof(TaskNotFound);
+    public const string TaskNotPaused = nameof(TaskNotPaused);
     public const string TaskNotRunning = nameof(TaskNotRunning);
     public const string TaskPaused = nameof(TaskPaused);
     public const string TaskRunning = nameof(TaskRunning);

@@ -28,7 +28,7 @@ sealed class TaskFiles(HostPaths paths, ContainerStore store)
         var exit = Load(Path.Combine(folder, "exit.json"), TaskJson.Default.ExitRecord);
         if (!Directory.Exists(folder)) { return null; }
 
-        var state = State(ns, id, record, exit, initLives);
+        var state = State(ns, id, record, exit, initLives, shimLives);
         var task = new ContainerTask
         {
             ContainerId = id,
@@ -53,11 +53,12 @@ sealed class TaskFiles(HostPaths paths, ContainerStore store)
     internal ExitRecord? ReadExecExit(string ns, string id, string exec) =>
         Load(Path.Combine(paths.RunFolder(ns, id), "execs", Names.ExecId(exec), "exit.json"), TaskJson.Default.ExitRecord);
 
-    ContainerTaskState State(string ns, string id, TaskRecord? record, ExitRecord? exit, bool initLives)
+    ContainerTaskState State(string ns, string id, TaskRecord? record, ExitRecord? exit, bool initLives, bool shimLives)
     {
         if (exit is not null) { return ContainerTaskState.Stopped; }
         if (record is null) { return store.IsLocked(ns, id) ? ContainerTaskState.Creating : ContainerTaskState.Stopped; }
-        if (!initLives) { return ContainerTaskState.Stopped; }
+        // An init that just ended still runs for us until its shim has read what it printed and written the record.
+        if (!initLives && !shimLives) { return ContainerTaskState.Stopped; }
         return record.State switch
         {
             "created" => ContainerTaskState.Created,

@@ -1,0 +1,198 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Containers.Linux;
+using Containers.Linux.Oci;
+
+namespace Containers;
+
+public sealed partial class ContainerTasks
+{
+    const int LongestAnswer = 1 << 20;
+
+    /// <summary>Makes the task of a container: shim, namespaces, cgroup, mounts; the program itself waits for <see cref="StartAsync"/>.</summary>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskExists</c>, <c>RuntimeNotFound</c>, <c>RuntimeFailed</c>, <c>ExecutableNotFound</c>,
+    /// <c>ExecutableNotPermitted</c>, <c>RootfsNotFound</c>, <c>TaskNotRunning</c> (of a container whose namespaces are joined), <c>ShimFailed</c> …</exception>
+    public async Task<ContainerTask> CreateAsync(string id, string? containerNamespace = null, CancellationToken cancel = default)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        using var held = await engine.Containers.LockAsync(ns, id, cancel).ConfigureAwait(false);
+        await CreateLockedAsync(ns, id, cancel).ConfigureAwait(false);
+        return Get(id, ns);
+    }
+
+    async Task CreateLockedAsync(string ns, string id, CancellationToken cancel)
+    {
+        var record = engine.Containers.Load(ns, id);
+        if (files.Exists(ns, id)) { throw ShimErrors.ToException("TaskExists", "", id); }
+        var runtime = engine.Host.FindRuntime(record.Runtime);
+        var helper = engine.Host.FindHelper();
+        if (!Directory.Exists(record.RootfsPath))
+        {
+            throw new ContainerException(ErrorIds.RootfsNotFound, $"The root filesystem '{record.RootfsPath}' of container '{id}' is not there any more. Put it back, or remove the container.",
+                record.RootfsPath, ContainerErrorCategory.ObjectNotFound);
+        }
+        // Where a joined namespace is known only by now.
+        var spec = record.Spec;
+        foreach (var (type, other) in record.Joins) { Join(spec, type, ns, other); }
+        // The shim mounts the root there, in its own mount namespace.
+        (spec.Root ??= new Root()).Path = "rootfs";
+
+        var folder = paths.RunFolder(ns, id);
+        Folders.MakeRoot(paths.RunRoot);
+        using (RunLock.Take(paths.RunRoot))
+        {
+            Folders.Make(paths.RunNamespaceFolder(ns));
+            Folders.Make(folder);
+        }
+        try
+        {
+            Folders.Make(Path.Combine(folder, "rootfs"));
+            Write(Path.Combine(folder, "config.json"), OciJson.WriteSpec(spec));
+            Write(Path.Combine(folder, "shim.json"), JsonSerializer.SerializeToUtf8Bytes(Orders(record, folder, runtime), TaskJson.Default.ShimOrders));
+            await LaunchAsync(helper, folder, id, cancel).ConfigureAwait(false);
+        }
+        catch
+        {
+            // Also after a cancellation in the middle: whatever was begun is ended, and nothing of it stays.
+            await DestroyAsync(record, runtime).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    // The running state lives in memory (tmpfs): nothing is gained by waiting for a disk.
+    static void Write(string path, byte[] content)
+    {
+        try
+        {
+            using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = Folders.PrivateFile, BufferSize = 0 });
+            file.Write(content);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(path, e); }
+    }
+
+    void Join(Spec spec, string type, string ns, string other)
+    {
+        var pid = files.Read(ns, other)?.Task is { State: ContainerTaskState.Created or ContainerTaskState.Running or ContainerTaskState.Paused, ProcessId: { } alive }
+            ? alive : throw ShimErrors.NotRunning(other);
+        var file = type switch { "network" => "net", "mount" => "mnt", _ => type };
+        foreach (var one in spec.Linux?.Namespaces ?? [])
+        {
+            if (one.Type == type) { one.Path = $"/proc/{pid}/ns/{file}"; }
+        }
+    }
+
+    ShimOrders Orders(ContainerRecord record, string folder, string runtime)
+    {
+        var target = Path.Combine(folder, "rootfs");
+        var mount = new ShimMount { Type = "bind", Source = record.RootfsPath, Target = target, Options = ["rbind"] };
+        if (record.Overlay)
+        {
+            var layers = Path.Combine(paths.ContainerFolder(record.Namespace, record.Id), "overlay");
+            // A colon separates lower folders, so one in a path is escaped.
+            var lower = record.RootfsPath.Replace("\\", "\\\\").Replace(":", "\\:");
+            mount = new ShimMount
+            {
+                Type = "overlay", Source = "overlay", Target = target,
+                Options = [$"lowerdir={lower}", $"upperdir={layers}/upper", $"workdir={layers}/work"],
+            };
+        }
+        return new ShimOrders
+        {
+            Id = record.Id,
+            Namespace = record.Namespace,
+            Runtime = runtime,
+            RuntimeRoot = paths.RuntimeRoot(record.Namespace),
+            Bundle = folder,
+            Mounts = [mount],
+            Cgroup = HostPaths.ShimCgroupPath(record.Namespace, record.Id),
+            Log = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
+            Terminal = record.Terminal,
+            Stdin = record.Stdin,
+            Stdout = record.Stdout,
+            Stderr = record.Stderr,
+            StdinPath = record.StdinPath,
+        };
+    }
+
+    static async Task LaunchAsync(string helper, string folder, string id, CancellationToken cancel)
+    {
+        var info = new ProcessStartInfo
+        {
+            FileName = helper,
+            WorkingDirectory = "/",
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        info.ArgumentList.Add("shim");
+        info.ArgumentList.Add("--run-dir");
+        info.ArgumentList.Add(folder);
+        // The caller's environment may hold secrets, and the shim outlives it.
+        info.Environment.Clear();
+        info.Environment["PATH"] = Defaults.Path;
+
+        using var launcher = new System.Diagnostics.Process { StartInfo = info };
+        try { launcher.Start(); }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            throw new ContainerException(ErrorIds.ShimFailed, $"'{helper}' could not be started: {e.Message}. Check that it is a program for this machine.",
+                id, ContainerErrorCategory.ResourceUnavailable, e);
+        }
+        launcher.StandardInput.Close();
+        string output, words;
+        try
+        {
+            var reading = ReadAsync(launcher.StandardOutput, cancel);
+            var complaining = ReadAsync(launcher.StandardError, cancel);
+            output = await reading.ConfigureAwait(false);
+            words = await complaining.ConfigureAwait(false);
+            await launcher.WaitForExitAsync(cancel).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            launcher.Kill();
+            throw;
+        }
+
+        ShimAnswer? answer = null;
+        try { answer = JsonSerializer.Deserialize(output, TaskJson.Default.ShimAnswer); }
+        catch (JsonException) { }
+        if (answer?.Error is { } error) { throw ShimErrors.ToException(error.Id ?? "", error.Message ?? "", id); }
+        if (answer is not { Pid: > 0, TaskPid: > 0 } || launcher.ExitCode != 0)
+        {
+            throw ShimErrors.ToException("ShimFailed", $"exit status {launcher.ExitCode}, and no answer {words}", id);
+        }
+    }
+
+    static async Task<string> ReadAsync(StreamReader reader, CancellationToken cancel)
+    {
+        var buffer = new char[4096];
+        var text = new System.Text.StringBuilder();
+        int n;
+        while ((n = await reader.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
+        {
+            if (text.Length < LongestAnswer) { text.Append(buffer, 0, n); }
+        }
+        return text.ToString();
+    }
+}
+
+/// <summary>Guards the folders that tasks share in the run root: taken while one is made, or while empty ones are removed.</summary>
+static class RunLock
+{
+    internal static IDisposable Take(string runRoot)
+    {
+        var fd = LinuxException.Check(Libc.open(runRoot, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", runRoot);
+        var handle = new Microsoft.Win32.SafeHandles.SafeFileHandle(fd, ownsHandle: true);
+        // Held for a few system calls only, so that a blocking wait is short.
+        while (Libc.flock(fd, Libc.LOCK_EX) != 0)
+        {
+            if (Libc.errno == Libc.EINTR) { continue; }
+            var errno = Libc.errno;
+            handle.Dispose();
+            throw new LinuxException("flock", runRoot, errno);
+        }
+        return handle;
+    }
+}
