@@ -28,6 +28,7 @@ for argument; do
     esac
 done
 
+export CONTAINERS_RESULTS=$PWD/.build/results/run-$$
 bash steps.sh tools
 . ./steps.sh
 if pwsh=$(find_pwsh); then

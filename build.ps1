@@ -16,6 +16,7 @@ param(
 
 $ErrorActionPreference = 'Stop'
 $steps = Join-Path $PSScriptRoot 'steps.sh'
+$env:CONTAINERS_RESULTS ??= Join-Path $PSScriptRoot ".build/results/run-$PID"
 $options = @(if ($Long) { '--long' })
 
 foreach ($step in bash $steps --list $Task.ToLowerInvariant()) {

@@ -27,7 +27,8 @@ case $(uname -m) in
     *) echo "no native helper for $(uname -m): x86_64 and aarch64 are supported" >&2; exit 1 ;;
 esac
 module=$root/out/Containers
-results=$root/.build/results
+# a folder for each run, so that two in one clone do not meet
+results=${CONTAINERS_RESULTS:-$root/.build/results/last}
 stamps=$root/.build/stamps
 long=${CONTAINERS_TEST_LONG:-}
 
@@ -53,7 +54,7 @@ say() { printf '%s\n' "$*"; }
 fingerprint() {
     {
         readlink -f "$(command -v dotnet)" && ls "$(dirname "$(readlink -f "$(command -v dotnet)")")/sdk"
-        find "$@" \( -name bin -o -name obj -o -name TestResults \) -prune -o -type f -print0 2>/dev/null |
+        find "$@" \( -name bin -o -name obj -o -name TestResults \) -prune -o -type f -print0 |
             sort -z | xargs -0 -r sha256sum
     } | sha256sum | cut -d' ' -f1
 }
@@ -62,10 +63,12 @@ fingerprint() {
 up_to_date() { [ -e "$3" ] && [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ]; }
 stamp() { mkdir -p "$stamps" && printf '%s\n' "$2" >"$stamps/$1"; }
 
-# No resident build servers: what a build starts ends with it.
+# No resident build servers: what a build starts ends with it. Its words matter when it fails.
 quiet_dotnet() {
     local verb=$1; shift
-    dotnet "$verb" "$@" -c Release -v q -clp:NoSummary --nologo -nodeReuse:false -p:UseSharedCompilation=false
+    local log=$root/.build/dotnet.log
+    dotnet "$verb" "$@" -c Release -v q -clp:NoSummary --nologo -nodeReuse:false -p:UseSharedCompilation=false >"$log" 2>&1 ||
+        { cat "$log"; return 1; }
 }
 
 common="Directory.Build.props Directory.Packages.props BannedSymbols.txt .editorconfig global.json steps.sh"
@@ -177,7 +180,7 @@ step_module() {
     up_to_date module "$print" "$module/Containers.psd1" && return
     say "building the module"
     rm -rf .build/publish
-    quiet_dotnet publish cmdlets/Containers.Cmdlets.csproj -o .build/publish
+    quiet_dotnet publish cmdlets/Containers.Cmdlets.csproj -r $rid --no-self-contained -o .build/publish
     quiet_dotnet build module/help/Containers.Help.csproj
 
     local new=$root/out/.Containers.new
@@ -186,8 +189,7 @@ step_module() {
     cp formats/*.ps1xml "$new/formats/"
     # Ours are found in bin, everybody else's in bin/third-party: that is how the loader tells them apart.
     cp .build/publish/Containers.*.dll .build/publish/Containers.*.pdb "$new/bin/"
-    find .build/publish -maxdepth 1 -name '*.dll' ! -name 'Containers.*' -exec cp -t "$new/bin/third-party" {} +
-    find .build/publish/runtimes/$rid/native -type f -exec cp -t "$new/bin/third-party" {} + 2>/dev/null || true
+    find .build/publish -maxdepth 1 \( -name '*.dll' -o -name '*.so' \) ! -name 'Containers.*' -exec cp -t "$new/bin/third-party" {} +
     install -m 755 .build/helper/psrun "$new/bin/$rid/psrun"
     dotnet .build/bin/Containers.Help/release/Containers.Help.dll docs/cmdlets "$new/bin/Containers.Cmdlets.dll" "$new/en-US"
     if [ -d docs/about ]; then cp docs/about/*.help.txt "$new/en-US/"; fi
@@ -216,12 +218,12 @@ step_demo() {
     [ "$(id -u)" = 0 ] || { say "the demo makes containers and needs root: sudo ./bootstrap.sh demo" >&2; return 1; }
     local pwsh; pwsh=$(find_pwsh || true)
     # The name marks everything that this demo makes; the counter looks for it.
-    local mark=demo-$$ state=$root/.build/demo-$$ status=0
+    local mark=demo-$$ state=$root/.build/state-$$ status=0
     mkdir -p -m 700 "$state"
     if [ -n "$pwsh" ]; then "$pwsh" -NoProfile -File samples/demo.ps1 -ModulePath "$module" -Mark "$mark" -State "$state" || status=$?
     else dotnet .build/bin/Containers.Samples/release/Containers.Samples.dll demo "$module" "$mark" "$state" || status=$?; fi
+    sh samples/leftovers.sh "$mark" "$state" || status=1
     rm -rf "$state"
-    bash samples/leftovers.sh "$mark" || status=1
     return $status
 }
 
@@ -242,7 +244,10 @@ step_tests() {
     stamp tests "$print"
 }
 
-step_clear-results() { rm -rf "$results"; mkdir -p "$results"; }
+step_clear-results() {
+    rm -rf "$results"; mkdir -p "$results"
+    find .build/results -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -rf {} +
+}
 
 step_test-units() { xunit_suite units Units; }
 
@@ -292,8 +297,8 @@ step_summary() {
     local suite passed failed skipped why all_passed=0 all_failed=0 all_skipped=0
     for suite in units runtime Pester; do
         read -r passed failed skipped why <"$results/$suite" || { passed=0; failed=1; skipped=0; why="ended without a result"; }
-        printf '%-8s %d passed, %d failed, %d skipped%s\n' "$suite:" "$passed" "$failed" "$skipped" "${why:+ ($why)}" |
-            sed 's/$/ /' # the closing line alone may have the bare form
+        # laid out so that the closing line alone has its form
+        printf '%-8s %5d passed %5d failed %5d skipped%s\n' "$suite" "$passed" "$failed" "$skipped" "${why:+  ($why)}"
         all_passed=$((all_passed + passed)); all_failed=$((all_failed + failed)); all_skipped=$((all_skipped + skipped))
     done
     say "$all_passed passed, $all_failed failed, $all_skipped skipped"
@@ -310,6 +315,8 @@ step=${1:?step}; shift
 [ "${1:-}" = --long ] && long=1
 declare -F "step_$step" >/dev/null || { echo "unknown step '$step'" >&2; exit 2; }
 mkdir -p .build .tools
+set -E
+trap 'echo "step $step ended at line $LINENO of steps.sh with status $?" >&2' ERR
 # Two at once in one clone would tear each other's output.
 case $step in
     tools | helper | module | samples | tests) exec 9>.build/lock; flock 9 ;;

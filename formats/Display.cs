@@ -23,7 +23,7 @@ public static class Display
     /// <summary>A limit, <c>none</c> where there is none.</summary>
     public static string Limit(long? bytes) => bytes is null ? "none" : Bytes(bytes);
 
-    /// <summary>The two largest units of a span: <c>3d 4h</c>, <c>2m 5s</c>, <c>1.25s</c>, <c>12ms</c>.</summary>
+    /// <summary>The two largest units of a span: <c>3d 4h</c>, <c>2m 5s</c>, <c>12s</c>, <c>1.25s</c>, <c>12ms</c>.</summary>
     public static string Span(TimeSpan? span)
     {
         if (span is not { } value)
@@ -33,7 +33,9 @@ public static class Display
             { TotalDays: >= 1 } => $"{(long)value.TotalDays}d {value.Hours}h",
             { TotalHours: >= 1 } => $"{value.Hours}h {value.Minutes}m",
             { TotalMinutes: >= 1 } => $"{value.Minutes}m {value.Seconds}s",
-            { TotalSeconds: >= 1 } => $"{value.TotalSeconds:0.00}s",
+            { TotalSeconds: >= 10 } => $"{value.TotalSeconds:0}s",
+            { TotalSeconds: >= 1 } => $"{value.TotalSeconds:0.##}s",
+            { Ticks: 0 } => $"0s",
             _ => $"{value.TotalMilliseconds:0.#}ms",
         };
         return text.ToString(CultureInfo.InvariantCulture);
@@ -43,7 +45,7 @@ public static class Display
     public static string Moment(DateTimeOffset? time) => time?.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture) ?? "";
 
     /// <summary>How long ago it was.</summary>
-    public static string Age(DateTimeOffset? time) => time is { } then ? Span(DateTimeOffset.UtcNow - then) : "";
+    public static string Age(DateTimeOffset? time) => time is { } then ? Span(TimeSpan.FromSeconds(Math.Floor((DateTimeOffset.UtcNow - then).TotalSeconds))) : "";
 
     public static string Percent(double? percent) => percent is { } value ? value.ToString("0.0", CultureInfo.InvariantCulture) + "%" : "";
 

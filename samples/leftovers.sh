@@ -1,9 +1,11 @@
 #!/bin/sh
-# usage: leftovers.sh MARK
+# usage: leftovers.sh MARK [FOLDER…]
 # Counts what on this host still carries MARK in its name: mounts of any mount namespace, cgroups, processes, the namespaces
-# that those processes or bind mounts hold, and files. Knows the kernel, and nothing of who made them.
+# that those processes or bind mounts hold, and files below the system's folders for state and below FOLDER.
+# Knows the kernel, and nothing of who made them.
 # The last line is "left behind: nothing" with exit status 0, or what is left with exit status 1.
-mark=${1:?usage: leftovers.sh MARK}
+mark=${1:?usage: leftovers.sh MARK [FOLDER…]}
+shift
 me=$$
 seen=
 list=$(mktemp) || exit 2
@@ -20,7 +22,7 @@ for process in /proc/[0-9]*; do
     done
     [ "$ancestor" = "$pid" ] && [ "$pid" != 1 ] && continue
 
-    if grep -qF -- "$mark" "$process/cgroup" 2>/dev/null || tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF -- "$mark"; then
+    if { grep -qF -- "$mark" "$process/cgroup" || tr '\0' ' ' <"$process/cmdline" | grep -qF -- "$mark"; } 2>/dev/null; then
         # a pipe of this very loop is gone by now
         name=$(cat "$process/comm" 2>/dev/null) || continue
         echo "process $pid $name" >>"$list"
@@ -40,7 +42,7 @@ for process in /proc/[0-9]*; do
 done
 
 find /sys/fs/cgroup -type d -name "*$mark*" 2>/dev/null | sed 's/^/cgroup /' >>"$list"
-find /run /var/lib /var/lock /var/tmp /tmp /dev/shm /etc -xdev -name "*$mark*" 2>/dev/null | sed 's/^/file /' >>"$list"
+find /run /var/lib /var/lock /var/tmp /tmp /dev/shm /etc "$@" -xdev -name "*$mark*" 2>/dev/null | sed 's/^/file /' >>"$list"
 
 sort -u "$list" -o "$list"
 sed 's/^/  /' "$list"

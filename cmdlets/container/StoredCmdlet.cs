@@ -1,0 +1,93 @@
+using System.Collections;
+using System.Management.Automation;
+using Containers.Linux.Oci;
+
+namespace Containers.Cmdlets;
+
+/// <summary>What <c>New-Container</c> and <c>Invoke-Container</c> have over a mere spec: a place in the store, a root, streams.</summary>
+public abstract class StoredCmdlet : CreateCmdlet
+{
+    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
+    [Alias("ContainerId")]
+    public string? Id { get; set; }
+
+    [Parameter(Mandatory = true, ParameterSetName = FromRootfs)]
+    [Alias("Rootfs")]
+    public string? RootfsPath { get; set; }
+
+    [Parameter(ParameterSetName = FromRootfs)]
+    public SwitchParameter Overlay { get; set; }
+
+    [Parameter(ParameterSetName = FromRootfs)]
+    public Spec? Spec { get; set; }
+
+    [Parameter(Mandatory = true, ParameterSetName = FromBundle)]
+    public string? Bundle { get; set; }
+
+    [Parameter]
+    public IDictionary? Label { get; set; }
+
+    [Parameter]
+    [ArgumentCompleter(typeof(RuntimeCompleter))]
+    public string? Runtime { get; set; }
+
+    [Parameter]
+    public SwitchParameter Interactive { get; set; }
+
+    [Parameter]
+    public string? RedirectStandardInput { get; set; }
+
+    [Parameter]
+    public string? RedirectStandardOutput { get; set; }
+
+    [Parameter]
+    public string? RedirectStandardError { get; set; }
+
+    [Parameter]
+    public SwitchParameter NullIO { get; set; }
+
+    [Parameter]
+    public string? LogUri { get; set; }
+
+    [Parameter]
+    [ArgumentCompleter(typeof(SignalCompleter))]
+    public string? StopSignal { get; set; }
+
+    [Parameter]
+    [ValidateRange(0d, 86400d)]
+    public double? StopTimeoutSec { get; set; }
+
+    protected override void BeginProcessing()
+    {
+        base.BeginProcessing();
+        if (Id is not null && Arguments.IdWasFirstArgument(MyInvocation, nameof(Id)))
+        {
+            ArgumentList = [Id, .. ArgumentList ?? []];
+            Id = null;
+        }
+    }
+
+    protected ContainerCreateOptions StoredOptions()
+    {
+        ContainerCreateOptions options = SpecOptions();
+        options.Id = Id;
+        options.RootfsPath = RootfsPath is null ? null : HostPath(RootfsPath);
+        options.Overlay = Overlay;
+        options.Spec = Spec;
+        options.Bundle = Bundle is null ? null : HostPath(Bundle);
+        options.Label = Arguments.Table(Label);
+        options.Runtime = Runtime is not null && Runtime.Contains('/', StringComparison.Ordinal) ? HostPath(Runtime) : Runtime;
+        options.Interactive = Interactive;
+        options.RedirectStandardInput = RedirectStandardInput is null ? null : HostPath(RedirectStandardInput);
+        options.RedirectStandardOutput = RedirectStandardOutput is null ? null : HostPath(RedirectStandardOutput);
+        options.RedirectStandardError = RedirectStandardError is null ? null : HostPath(RedirectStandardError);
+        options.NullIO = NullIO;
+        options.LogUri = LogUri;
+        options.StopSignal = StopSignal;
+        options.StopTimeoutSec = StopTimeoutSec;
+        return options;
+    }
+
+    /// <summary>How the thing to be made is called in -WhatIf and -Confirm.</summary>
+    protected string Planned => $"{Id ?? "a new id"} from {RootfsPath ?? Bundle}{(Overlay ? " under a writable layer" : "")}";
+}

@@ -1,0 +1,64 @@
+# What every test file begins and ends with: the built module, a store and a container namespace of its own, a small root, and
+# the count of what is left on the host. The name of the container namespace marks all that a file makes.
+
+$module = $env:CONTAINERS_MODULE ? $env:CONTAINERS_MODULE : (Resolve-Path "$PSScriptRoot/../../out/Containers").Path
+
+function Get-ModulePath { $module }
+
+function Import-TestedModule { Import-Module $module -Force -Global }
+
+# Sets this process up for a test file; $Mark is unique, so that two runs at once do not meet.
+function Enter-TestStore {
+    $script:mark = "pester-$([guid]::NewGuid().ToString('N').Substring(0, 10))"
+    $script:store = "/tmp/$mark"
+    $script:before = $env:CONTAINERS_ROOT, $env:CONTAINERS_RUN, $env:CONTAINERS_NAMESPACE
+    $null = New-Item $store -ItemType Directory
+    chmod 0700 $store
+    $env:CONTAINERS_ROOT = "$store/lib"
+    $env:CONTAINERS_RUN = "$store/run"
+    $env:CONTAINERS_NAMESPACE = $mark
+    Import-TestedModule
+    [pscustomobject]@{ Mark = $mark; Folder = $store; Rootfs = New-TestRootfs "$store/rootfs" }
+}
+
+function Exit-TestStore {
+    Get-Container -ErrorAction SilentlyContinue | Remove-Container -Force -ErrorAction Continue
+    Remove-Item $store -Recurse -Force
+    $env:CONTAINERS_ROOT, $env:CONTAINERS_RUN, $env:CONTAINERS_NAMESPACE = $before
+    $left = Get-Leftover
+    if ($left) { throw "left behind: $($left -join '; ')" }
+}
+
+# What on the host carries the mark, but for the files of the store itself.
+function Get-Leftover {
+    sh "$PSScriptRoot/../../samples/leftovers.sh" $mark | Where-Object { $_ -notlike 'left behind:*' -and $_ -notlike "*file $store" } | ForEach-Object Trim
+}
+
+# A root filesystem of busybox alone.
+function New-TestRootfs([string] $Path) {
+    foreach ($folder in 'bin', 'dev', 'etc', 'proc', 'root', 'sys', 'tmp', 'var') { $null = New-Item "$Path/$folder" -ItemType Directory -Force }
+    $busybox = (Get-Command busybox -CommandType Application | Select-Object -First 1).Source
+    Copy-Item $busybox "$Path/bin/busybox"
+    foreach ($name in & $busybox --list) {
+        if ($name -ne 'busybox') { $null = [System.IO.File]::CreateSymbolicLink("$Path/bin/$name", 'busybox') }
+    }
+    Set-Content "$Path/etc/passwd" "root:x:0:0:root:/root:/bin/sh`nweb:x:1000:1000::/var:/bin/sh"
+    Set-Content "$Path/etc/group" "root:x:0:`nweb:x:1000:`nextra:x:2000:web"
+    $Path
+}
+
+# Runs a script block and gives the first error record it makes, terminating or not; nothing when it makes none.
+function Get-ErrorOf([scriptblock] $Script) {
+    $records = $null
+    try { $null = & $Script -ErrorVariable +records 2>&1 | Tee-Object -Variable all }
+    catch { return $_ }
+    $all | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | Select-Object -First 1
+}
+
+# A pwsh of its own, for what can happen once in a process only. Gives its output lines.
+function Invoke-FreshPwsh([string] $Script) {
+    $pwsh = (Get-Process -Id $PID).Path
+    & $pwsh -NoProfile -NonInteractive -Command "Import-Module '$module'; $Script"
+}
+
+Export-ModuleMember -Function *
