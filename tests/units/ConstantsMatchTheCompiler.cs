@@ -55,8 +55,8 @@ public class ConstantsMatchTheCompiler
         {
             long[] values = compiler.Evaluate(headers, [.. facts.Select(f => f.Expression)]);
             Assert.Equal(facts.Count, values.Length);
-            for (int i = 0; i < values.Length; i++)
-                Assert.True(facts[i].Value == values[i], $"{facts[i].Name}: {facts[i].Value} here, {values[i]} in '{headers.Name}'");
+            Assert.Equal([], facts.Zip(values).Where(f => f.First.Value != f.Second)
+                .Select(f => $"{f.First.Name}: {f.First.Value} here, {f.Second} in '{headers.Name}'"));
             proved.AddRange(facts);
         }
         NothingIsLeft(proved, machine);
