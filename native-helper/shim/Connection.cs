@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Buffers.Binary;
 using System.Text.Json;
 
@@ -27,7 +28,7 @@ sealed unsafe class Connection : Watched
     {
         this.server = server;
         Fd = fd;
-        server.Loop.Add(this, Sys.EPOLLIN);
+        server.Loop.Add(this, Libc.EPOLLIN);
     }
 
     public void Attach(ContainerProcess process, bool input)
@@ -39,11 +40,11 @@ sealed unsafe class Connection : Watched
 
     public override void Ready(uint events)
     {
-        if ((events & Sys.EPOLLOUT) != 0) Push();
+        if ((events & Libc.EPOLLOUT) != 0) Push();
         if (Closed) return;
         if (!MayRead)
         {
-            if ((events & (Sys.EPOLLHUP | Sys.EPOLLERR)) == 0) return;
+            if ((events & (Libc.EPOLLHUP | Libc.EPOLLERR)) == 0) return;
             if (closing)
             {
                 Close();
@@ -64,7 +65,7 @@ sealed unsafe class Connection : Watched
     {
         byte* room = inbox.Reserve(ReadLength);
         long n = Sys.Read(Fd, room, ReadLength);
-        if (n == -Sys.EAGAIN || n == -Sys.EINTR)
+        if (n == -Libc.EAGAIN || n == -Libc.EINTR)
         {
             if (inbox.Length == 0) inbox.Clear();
             return;
@@ -130,12 +131,12 @@ sealed unsafe class Connection : Watched
         HandleFrames();
         if (Closed || !hungUp || !MayRead) return;
         hungUp = false;
-        server.Loop.Add(this, Sys.EPOLLIN);
+        server.Loop.Add(this, Libc.EPOLLIN);
     }
 
     void Listen()
     {
-        if (!hungUp) server.Loop.Change(this, (MayRead ? Sys.EPOLLIN : 0) | (outbox.Length > 0 ? Sys.EPOLLOUT : 0));
+        if (!hungUp) server.Loop.Change(this, (uint)((MayRead ? Libc.EPOLLIN : 0) | (outbox.Length > 0 ? Libc.EPOLLOUT : 0)));
     }
 
     public void Answer(long sequence, Action<Utf8JsonWriter>? members = null) => SendJson(Json.Object(w =>
@@ -187,8 +188,8 @@ sealed unsafe class Connection : Watched
         while (outbox.Length > 0)
         {
             long n = Sys.Send(Fd, outbox.First, outbox.Length);
-            if (n == -Sys.EINTR) continue;
-            if (n == -Sys.EAGAIN) break;
+            if (n == -Libc.EINTR) continue;
+            if (n == -Libc.EAGAIN) break;
             if (n < 0)
             {
                 Close();

@@ -1,3 +1,5 @@
+using Containers.Linux;
+
 namespace Psrun.Shim;
 
 /// <summary>Something with a descriptor that the loop watches, level-triggered.</summary>
@@ -18,12 +20,12 @@ sealed class Watch(int fd, Action<uint> ready) : Watched
 }
 
 /// <summary>One thread's epoll with deadlines. Sleeps without limit when nothing is due: an idle shim never wakes.</summary>
-sealed unsafe class EventLoop
+sealed class EventLoop
 {
     readonly int epoll;
     readonly Dictionary<ulong, Watched> watched = new();
     readonly List<Deadline> deadlines = new();
-    readonly byte[] entries = new byte[16 * 32];
+    readonly epoll_event[] entries = new epoll_event[32];
     ulong lastKey;
 
     public sealed class Deadline
@@ -37,8 +39,8 @@ sealed unsafe class EventLoop
 
     public EventLoop()
     {
-        epoll = Sys.EpollCreate();
-        if (epoll < 0) throw ShimException.Of("ShimFailed", "epoll_create1", epoll);
+        epoll = Libc.epoll_create1(Libc.EPOLL_CLOEXEC);
+        if (epoll < 0) throw ShimException.Of("ShimFailed", "epoll_create1", -Libc.errno);
         epoll = Sys.Above(epoll);
     }
 
@@ -47,8 +49,7 @@ sealed unsafe class EventLoop
         // A new key each time: an event of a closed descriptor in the batch at hand must not reach the next owner of its number.
         w.Key = ++lastKey;
         w.Events = events;
-        int r = Sys.EpollControl(epoll, Sys.EPOLL_CTL_ADD, w.Fd, events, w.Key);
-        if (r < 0) throw ShimException.Of("ShimFailed", "epoll_ctl", r);
+        if (Libc.epoll_ctl(epoll, Libc.EPOLL_CTL_ADD, w.Fd, events, w.Key) < 0) throw ShimException.Of("ShimFailed", "epoll_ctl", -Libc.errno);
         watched[w.Key] = w;
     }
 
@@ -56,13 +57,13 @@ sealed unsafe class EventLoop
     {
         if (w.Key == 0 || w.Events == events) return;
         w.Events = events;
-        Sys.EpollControl(epoll, Sys.EPOLL_CTL_MOD, w.Fd, events, w.Key);
+        Libc.epoll_ctl(epoll, Libc.EPOLL_CTL_MOD, w.Fd, events, w.Key);
     }
 
     public void Remove(Watched w)
     {
         if (w.Key == 0) return;
-        Sys.EpollControl(epoll, Sys.EPOLL_CTL_DEL, w.Fd, 0, 0);
+        Libc.epoll_ctl(epoll, Libc.EPOLL_CTL_DEL, w.Fd, 0, 0);
         watched.Remove(w.Key);
         w.Key = 0;
     }
@@ -82,22 +83,15 @@ sealed unsafe class EventLoop
     /// <summary>Waits for events or the next deadline and handles what there is.</summary>
     public void Turn()
     {
-        int count;
-        fixed (byte* p = entries)
+        int count = Libc.epoll_wait(epoll, entries, 0);
+        if (count == 0)
         {
-            count = Sys.EpollWait(epoll, p, 32, 0);
-            if (count == 0)
-            {
-                Idle?.Invoke();
-                count = Sys.EpollWait(epoll, p, 32, NextDeadline());
-            }
-            if (count < 0 && count != -Sys.EINTR) throw ShimException.Of("ShimFailed", "epoll_wait", count);
-            for (int i = 0; i < count; i++)
-            {
-                var (events, key) = Sys.EpollEntry(p, i);
-                if (watched.TryGetValue(key, out Watched? w)) w.Ready(events);
-            }
+            Idle?.Invoke();
+            count = Libc.epoll_wait(epoll, entries, NextDeadline());
         }
+        if (count < 0 && Libc.errno != Libc.EINTR) throw ShimException.Of("ShimFailed", "epoll_wait", -Libc.errno);
+        for (int i = 0; i < count; i++)
+            if (watched.TryGetValue(entries[i].data, out Watched? w)) w.Ready(entries[i].events);
         long now = Environment.TickCount64;
         for (int i = 0; i < deadlines.Count; i++)
             if (deadlines[i].At <= now)

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
@@ -10,7 +11,7 @@ static unsafe class Files
     public static byte[]? ReadSmall(string path, int limit, out string? problem)
     {
         problem = null;
-        int fd = Sys.Open(path, Sys.O_RDONLY | Sys.O_NOCTTY | Sys.O_NONBLOCK);
+        int fd = Sys.Open(path, Libc.O_RDONLY | Libc.O_NOCTTY | Libc.O_NONBLOCK);
         if (fd < 0)
         {
             problem = Sys.Words(-fd);
@@ -45,7 +46,7 @@ static unsafe class Files
             }
             long n;
             fixed (byte* p = buffer) n = Sys.Read(fd, p + length, buffer.Length - length);
-            if (n == -Sys.EINTR) continue;
+            if (n == -Libc.EINTR) continue;
             if (n < 0)
             {
                 problem = Sys.Words((int)-n);
@@ -66,7 +67,7 @@ static unsafe class Files
     /// <summary>Writes into an existing kernel file in one call. Negative errno on failure.</summary>
     public static long WriteKernelFile(string path, string text)
     {
-        int fd = Sys.Open(path, Sys.O_WRONLY);
+        int fd = Sys.Open(path, Libc.O_WRONLY);
         if (fd < 0) return fd;
         byte[] bytes = Encoding.UTF8.GetBytes(text);
         long n;
@@ -80,7 +81,7 @@ static unsafe class Files
     {
         string temporary = path + ".new";
         Sys.Unlink(temporary);
-        int fd = Sys.Open(temporary, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_EXCL, 0x180);
+        int fd = Sys.Open(temporary, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL, 0x180);
         if (fd < 0) throw ShimException.Of("FileFailed", temporary, fd);
         long r = WriteAll(fd, content);
         if (r >= 0) r = Sys.Fsync(fd);
@@ -101,7 +102,7 @@ static unsafe class Files
             while (done < content.Length)
             {
                 long n = Sys.Write(fd, p + done, content.Length - done);
-                if (n == -Sys.EINTR) continue;
+                if (n == -Libc.EINTR) continue;
                 if (n < 0) return n;
                 done += (int)n;
             }

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Text;
 
 namespace Psrun.Shim;
@@ -11,7 +12,7 @@ static unsafe class Launcher
     {
         // A caller may have closed its standard streams: what is opened from here on must not take their numbers.
         int fd;
-        do fd = Sys.Open("/dev/null", Sys.O_RDWR); while (fd is >= 0 and < 3);
+        do fd = Sys.Open("/dev/null", Libc.O_RDWR); while (fd is >= 0 and < 3);
         Sys.Close(fd);
 
         byte[] answer;
@@ -42,15 +43,15 @@ static unsafe class Launcher
             throw new ShimException("TaskExists", $"{runDir}/shim.sock answers");
         }
         // Left by a shim that was killed before it had a task.
-        if (fd == -Sys.ECONNREFUSED) Sys.Unlink("shim.sock");
+        if (fd == -Libc.ECONNREFUSED) Sys.Unlink("shim.sock");
     }
 
     static byte[] Start(string runDir, Orders orders)
     {
         var answer = Sys.Pipe();
         var gate = Sys.Pipe();
-        int nothing = Sys.Above(Sys.Open("/dev/null", Sys.O_RDWR));
-        int log = Sys.Above(Sys.Open(runDir + "/shim.log", Sys.O_WRONLY | Sys.O_CREAT | Sys.O_APPEND | Sys.O_NOFOLLOW, 0x180));
+        int nothing = Sys.Above(Sys.Open("/dev/null", Libc.O_RDWR));
+        int log = Sys.Above(Sys.Open(runDir + "/shim.log", Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW, 0x180));
         if (nothing < 0 || log < 0) throw ShimException.Of("FileFailed", runDir + "/shim.log", Math.Min(nothing, log));
         int pid = new Spawn
         {
@@ -97,7 +98,7 @@ static unsafe class Launcher
         throw new ShimException("ShimFailed", $"the shim ended before it answered ({end}){words}");
     }
 
-    static int WaitFor(int pid) => Sys.Wait(ref pid, Sys.WALL);
+    static int WaitFor(int pid) => Sys.Wait(ref pid, Libc.__WALL);
 
     static void CleanUp(string runDir, Orders orders, int pid, bool died) => CleanUp(runDir, orders, pid, died, out _);
 
@@ -119,7 +120,7 @@ static unsafe class Launcher
 
     static void DeleteContainer(Orders orders)
     {
-        int nothing = Sys.Above(Sys.Open("/dev/null", Sys.O_RDWR));
+        int nothing = Sys.Above(Sys.Open("/dev/null", Libc.O_RDWR));
         int pid = new Spawn
         {
             Program = orders.Runtime,

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Text;
 
 namespace Psrun.Shim;
@@ -27,12 +28,14 @@ sealed unsafe class LogWriter
     public LogWriter(string path, Action<string> complain)
     {
         this.complain = complain;
-        fd = Sys.Open(path, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_APPEND | Sys.O_NOFOLLOW | Sys.O_NOCTTY | Sys.O_NONBLOCK, 0x180);
+        fd = Sys.Open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NOCTTY | Libc.O_NONBLOCK, 0x180);
         if (fd < 0) throw ShimException.Of("FileFailed", $"log {path}", fd);
+        if (!Sys.IsRegularFile(fd))
+        {
+            Sys.Close(fd);
+            throw new ShimException("FileFailed", $"log {path}: not a regular file");
+        }
         Offset = Sys.SeekEnd(fd);
-        if (Offset >= 0) return;
-        Sys.Close(fd);
-        throw new ShimException("FileFailed", $"log {path}: not a regular file");
     }
 
     public void Write(bool error, ReadOnlySpan<byte> output)
@@ -76,7 +79,7 @@ sealed unsafe class LogWriter
         while (done < used)
         {
             r = Sys.Write(fd, buffer + done, used - done);
-            if (r == -Sys.EINTR) continue;
+            if (r == -Libc.EINTR) continue;
             if (r <= 0) break;
             done += (int)r;
         }
@@ -108,8 +111,9 @@ sealed unsafe class LogWriter
     // "2026-01-02T03:04:05.123456789Z stdout "
     static void FormatHead(Span<byte> head, bool error)
     {
-        var now = Sys.Now();
-        var time = DateTimeOffset.FromUnixTimeSeconds(now.Seconds);
+        timespec now;
+        Libc.clock_gettime(Libc.CLOCK_REALTIME, &now);
+        var time = DateTimeOffset.FromUnixTimeSeconds(now.tv_sec);
         Digits(head[..4], time.Year);
         head[4] = (byte)'-';
         Digits(head.Slice(5, 2), time.Month);
@@ -122,7 +126,7 @@ sealed unsafe class LogWriter
         head[16] = (byte)':';
         Digits(head.Slice(17, 2), time.Second);
         head[19] = (byte)'.';
-        Digits(head.Slice(20, 9), (int)now.Nanoseconds);
+        Digits(head.Slice(20, 9), (int)now.tv_nsec);
         (error ? "Z stderr "u8 : "Z stdout "u8).CopyTo(head[29..]);
     }
 

@@ -1,9 +1,10 @@
+using Containers.Linux;
 using System.Text;
 
 namespace Psrun.Shim;
 
 /// <summary>The mounts of <c>shim.json</c>, made in the shim's own mount namespace.</summary>
-static unsafe class Mounts
+static class Mounts
 {
     const int DataPage = 4096;
 
@@ -18,17 +19,17 @@ static unsafe class Mounts
             {
                 case "" or "defaults" or "rw" or "suid" or "dev" or "exec" or "async" or "bind": break;
                 case "rbind": recursive = true; break;
-                case "ro": flags |= Sys.MS_RDONLY; break;
-                case "nosuid": flags |= Sys.MS_NOSUID; break;
-                case "nodev": flags |= Sys.MS_NODEV; break;
-                case "noexec": flags |= Sys.MS_NOEXEC; break;
-                case "sync": flags |= Sys.MS_SYNCHRONOUS; break;
-                case "dirsync": flags |= Sys.MS_DIRSYNC; break;
-                case "nosymfollow": flags |= Sys.MS_NOSYMFOLLOW; break;
-                case "noatime": flags |= Sys.MS_NOATIME; break;
-                case "nodiratime": flags |= Sys.MS_NODIRATIME; break;
-                case "relatime": flags |= Sys.MS_RELATIME; break;
-                case "strictatime": flags |= Sys.MS_STRICTATIME; break;
+                case "ro": flags |= Libc.MS_RDONLY; break;
+                case "nosuid": flags |= Libc.MS_NOSUID; break;
+                case "nodev": flags |= Libc.MS_NODEV; break;
+                case "noexec": flags |= Libc.MS_NOEXEC; break;
+                case "sync": flags |= Libc.MS_SYNCHRONOUS; break;
+                case "dirsync": flags |= Libc.MS_DIRSYNC; break;
+                case "nosymfollow": flags |= Libc.MS_NOSYMFOLLOW; break;
+                case "noatime": flags |= Libc.MS_NOATIME; break;
+                case "nodiratime": flags |= Libc.MS_NODIRATIME; break;
+                case "relatime": flags |= Libc.MS_RELATIME; break;
+                case "strictatime": flags |= Libc.MS_STRICTATIME; break;
                 default:
                     if (order.Type == "bind") throw new ShimException("MountFailed", $"{order.Target}: unknown option '{option}' of a bind mount");
                     data.Add(Escape(order.Type, option));
@@ -41,9 +42,9 @@ static unsafe class Mounts
             Call(order, order.Source.Length == 0 ? order.Type : order.Source, order.Type, flags, string.Join(',', data));
             return;
         }
-        Call(order, order.Source, null, Sys.MS_BIND | (recursive ? Sys.MS_REC : 0), "");
+        Call(order, order.Source, null, (ulong)(Libc.MS_BIND | (recursive ? Libc.MS_REC : 0)), "");
         // A bind mount takes its own flags only when it is mounted again.
-        if (flags != 0) Call(order, null, null, flags | Sys.MS_BIND | Sys.MS_REMOUNT, "");
+        if (flags != 0) Call(order, null, null, flags | Libc.MS_BIND | Libc.MS_REMOUNT, "");
     }
 
     /// <summary>
@@ -80,10 +81,9 @@ static unsafe class Mounts
 
     static void Call(MountOrder order, string? source, string? type, ulong flags, string data)
     {
-        byte[] text = Encoding.UTF8.GetBytes(data + "\0");
-        if (text.Length > DataPage) throw new ShimException("MountFailed", $"{order.Target}: options of {text.Length} bytes; the kernel takes {DataPage}");
-        int r;
-        fixed (byte* p = text) r = Sys.Mount(source, order.Target, type, flags, text.Length > 1 ? p : null);
+        // The kernel copies one page and cuts off what is longer.
+        if (Encoding.UTF8.GetByteCount(data) >= DataPage) throw new ShimException("MountFailed", $"{order.Target}: options of {data.Length} characters; the kernel takes {DataPage}");
+        int r = Sys.Mount(source, order.Target, type, flags, data.Length > 0 ? data : null);
         if (r < 0) throw ShimException.Of("MountFailed", $"{order.Type} on {order.Target}", r);
     }
 }

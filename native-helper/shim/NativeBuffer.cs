@@ -24,7 +24,7 @@ unsafe struct NativeBuffer
             }
             else
             {
-                int wanted = Math.Max(length + count, Math.Min(capacity, 1 << 20) * 2);
+                int wanted = Math.Max(length + count, capacity + Math.Min(capacity, 1 << 20));
                 byte* larger = (byte*)NativeMemory.Alloc((nuint)wanted);
                 Buffer.MemoryCopy(memory + start, larger, wanted, length);
                 NativeMemory.Free(memory);

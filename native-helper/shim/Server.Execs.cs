@@ -1,3 +1,5 @@
+using Containers.Linux;
+
 namespace Psrun.Shim;
 
 /// <summary>The exec processes.</summary>
@@ -27,7 +29,7 @@ sealed partial class Server
         string folder = $"execs/{q.Exec}";
         Sys.MakeDirectory("execs", 0x1C0);
         int made = Sys.MakeDirectory(folder, 0x1C0);
-        if (made < 0) throw ShimException.Of(made == -Sys.EEXIST ? "ExecExists" : "FileFailed", folder, made);
+        if (made < 0) throw ShimException.Of(made == -Libc.EEXIST ? "ExecExists" : "FileFailed", folder, made);
         Stdio? stdio = null;
         try
         {
@@ -35,7 +37,7 @@ sealed partial class Server
             stdio = Stdio.Open(this, q.Terminal, q.Stdin, q.StdinPath, q.Stdout, q.Stderr, nothing);
             string[] verb = ["exec", "--process", $"{RunDirectory}/{folder}/process.json", "--pid-file", $"{RunDirectory}/{folder}/pid", "--detach"];
             if (stdio.ConsolePath is not null) verb = [.. verb, "--console-socket", stdio.ConsolePath];
-            exec.OomKillsBefore = Cgroups.OomKills(initGroups);
+            exec.OomKillsBefore = Cgroups.OomKills(initGroup);
             exec.StartedAt = DateTimeOffset.UtcNow;
             Call([.. verb, orders.Id], stdio, (succeeded, words) => ExecStarted(exec, succeeded, words, stdio, client, q));
         }
@@ -63,7 +65,7 @@ sealed partial class Server
         catch (ShimException e)
         {
             // With a process but without its terminal, nobody could speak to it.
-            if (pid > 0 && !unclaimed.ContainsKey(pid)) Sys.Kill(pid, Sys.SIGKILL);
+            if (pid > 0 && !unclaimed.ContainsKey(pid)) Sys.Kill(pid, Libc.SIGKILL);
             stdio.Dispose();
             execs.Remove(exec);
             RemoveExecFolder(exec.ExecId!);

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Text.Json;
 
 namespace Psrun.Shim;
@@ -9,7 +10,7 @@ sealed partial class Server
     const int CallsMilliseconds = 5000;
 
     TaskState state = TaskState.Creating;
-    List<(Hierarchy Hierarchy, string Folder)> initGroups = new();
+    Containers.Linux.Cgroups.ControlGroup? initGroup;
     bool initOwnsPidNamespace, starting, ending, recorded, deleting, deleted;
     int? initStatus;
     EventLoop.Deadline? callsDeadline;
@@ -192,7 +193,7 @@ sealed partial class Server
             if (r < 0) throw ShimException.Of("RuntimeFailed", $"signal {signal} to {process.Pid}", r);
             client.Answer(q.Sequence);
         }
-        if (signal == Sys.SIGKILL) ThawForKill();
+        if (signal == Libc.SIGKILL) ThawForKill();
     }
 
     /// <summary>In a frozen v1 group nobody dies before it is thawed.</summary>
@@ -224,7 +225,7 @@ sealed partial class Server
         if (init.Alive)
         {
             if (!kill) throw new ShimException("TaskRunning", "the task's init lives");
-            int r = Sys.Kill(init.Pid, Sys.SIGKILL);
+            int r = Sys.Kill(init.Pid, Libc.SIGKILL);
             if (r < 0) throw ShimException.Of("RuntimeFailed", $"SIGKILL to {init.Pid}", r);
             ThawForKill();
         }
@@ -262,13 +263,20 @@ sealed partial class Server
 
     void KillRest()
     {
-        if (!Cgroups.KillAll(initGroups)) Complain("processes of the container were still in its cgroup after ten rounds of SIGKILL");
+        try
+        {
+            initGroup?.Kill();
+        }
+        catch (Exception e) when (e is Containers.Linux.Cgroups.CgroupException or LinuxException)
+        {
+            Complain($"the container's processes: {e.Message}");
+        }
         init.Drain();
     }
 
     public void ProcessDrained(ContainerProcess process)
     {
-        process.MakeRecord(Cgroups.OomKills(initGroups));
+        process.MakeRecord(Cgroups.OomKills(initGroup));
         string path = process.IsInit ? "exit.json" : $"execs/{process.ExecId}/exit.json";
         try
         {
@@ -302,7 +310,7 @@ sealed partial class Server
             {
                 callsDeadline ??= Loop.After(CallsMilliseconds, () =>
                 {
-                    foreach (RuntimeCall call in calls.Values) Sys.Kill(call.Pid, Sys.SIGKILL);
+                    foreach (RuntimeCall call in calls.Values) Sys.Kill(call.Pid, Libc.SIGKILL);
                 });
                 return;
             }

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Text.Json;
 
 namespace Psrun.Shim;
@@ -13,9 +14,8 @@ sealed partial class Server
     const int MostConnections = 256, MostUnclaimed = 1024, AnswerDescriptor = 3;
 
     /// <summary>What the launcher blocks before execve, in every thread of the shim therefore: signalfd alone sees them.</summary>
-    public static ulong Signals => Bit(Sys.SIGCHLD) | Bit(Sys.SIGTERM) | Bit(Sys.SIGINT) | Bit(Sys.SIGHUP) | Bit(Sys.SIGQUIT) | Bit(Sys.SIGUSR1)
-        | Bit(Sys.SIGUSR2) | Bit(Sys.SIGALRM) | Bit(Sys.SIGTSTP) | Bit(Sys.SIGTTIN) | Bit(Sys.SIGTTOU);
-    static ulong Bit(int signal) => 1UL << (signal - 1);
+    public static ulong Signals => Libc.sigmask(Libc.SIGCHLD) | Libc.sigmask(Libc.SIGTERM) | Libc.sigmask(Libc.SIGINT) | Libc.sigmask(Libc.SIGHUP) | Libc.sigmask(Libc.SIGQUIT) | Libc.sigmask(Libc.SIGUSR1)
+        | Libc.sigmask(Libc.SIGUSR2) | Libc.sigmask(Libc.SIGALRM) | Libc.sigmask(Libc.SIGTSTP) | Libc.sigmask(Libc.SIGTTIN) | Libc.sigmask(Libc.SIGTTOU);
 
     readonly Orders orders;
     readonly int nothing;
@@ -36,7 +36,7 @@ sealed partial class Server
     {
         RunDirectory = runDir;
         this.orders = orders;
-        nothing = Sys.Above(Sys.Open("/dev/null", Sys.O_RDWR));
+        nothing = Sys.Above(Sys.Open("/dev/null", Libc.O_RDWR));
         init = new ContainerProcess(this, null) { Terminal = orders.Terminal };
         Loop.Idle = () =>
         {
@@ -52,7 +52,7 @@ sealed partial class Server
         try
         {
             Sys.ChangeDirectory(runDir);
-            Sys.Umask(0x3F);
+            Libc.umask(0x3F);
             server = new Server(runDir, Orders.Read(runDir + "/shim.json"));
             server.Begin();
         }
@@ -82,7 +82,7 @@ sealed partial class Server
     {
         // First of all: the socket's name is what keeps two shims from one task.
         int socket = Sys.Listen("shim.sock", 128);
-        if (socket == -Sys.EADDRINUSE)
+        if (socket == -Libc.EADDRINUSE)
         {
             ownsSocket = false;
             throw new ShimException("TaskExists", $"{RunDirectory}/shim.sock is there already");
@@ -93,12 +93,12 @@ sealed partial class Server
         launcher = new Watch(AnswerDescriptor, _ => LauncherGone()).Opened();
         Loop.Add(launcher, 0);
 
-        int r = Sys.Prctl(Sys.PR_SET_CHILD_SUBREAPER, 1);
-        if (r < 0) throw ShimException.Of("ShimFailed", "prctl(PR_SET_CHILD_SUBREAPER)", r);
-        int signalFd = Sys.SignalFd(Signals);
-        if (signalFd < 0) throw ShimException.Of("ShimFailed", "signalfd", signalFd);
+        int r = Libc.prctl(Libc.PR_SET_CHILD_SUBREAPER, 1);
+        if (r < 0) throw ShimException.Of("ShimFailed", "prctl(PR_SET_CHILD_SUBREAPER)", -Libc.errno);
+        int signalFd = Libc.signalfd(-1, Signals, Libc.SFD_NONBLOCK | Libc.SFD_CLOEXEC);
+        if (signalFd < 0) throw ShimException.Of("ShimFailed", "signalfd", -Libc.errno);
         signals = new Watch(Sys.Above(signalFd), _ => TakeSignals()).Opened();
-        Loop.Add(signals, Sys.EPOLLIN);
+        Loop.Add(signals, Libc.EPOLLIN);
 
         foreach (MountOrder order in orders.Mounts) Mounts.Make(order);
         if (orders.Log is not null) Log = new LogWriter(orders.Log, Complain);
@@ -141,10 +141,10 @@ sealed partial class Server
             Sys.Unlink(pidFile);
             if (pid < 0) throw new ShimException("RuntimeFailed", "the runtime wrote no pid");
             init.Adopt(pid);
-            initGroups = Cgroups.Of(pid);
+            initGroup = Cgroups.Of(pid);
             initOwnsPidNamespace = OwnsPidNamespace(pid);
             stdio.GiveTo(init);
-            init.OomKillsBefore = Cgroups.OomKills(initGroups);
+            init.OomKillsBefore = Cgroups.OomKills(initGroup);
             state = TaskState.Created;
             WriteTask();
         }
@@ -156,7 +156,7 @@ sealed partial class Server
         }
         Loop.Remove(launcher!);
         launcher = null;
-        Loop.Add(listener!, Sys.EPOLLIN);
+        Loop.Add(listener!, Libc.EPOLLIN);
         AnswerLauncher(Json.Object(w =>
         {
             w.WriteNumber("pid", Environment.ProcessId);
@@ -182,7 +182,7 @@ sealed partial class Server
         if (abandoned is not null) return;
         abandoned = why;
         if (launcher is not null) Loop.Remove(launcher);
-        foreach (RuntimeCall call in calls.Values) Sys.Kill(call.Pid, Sys.SIGKILL);
+        foreach (RuntimeCall call in calls.Values) Sys.Kill(call.Pid, Libc.SIGKILL);
         if (calls.Count == 0) DeleteAbandoned();
     }
 
@@ -220,8 +220,7 @@ sealed partial class Server
     void LeaveCgroup()
     {
         if (orders.Cgroup is null) return;
-        Cgroups.LeaveToRoot(Environment.ProcessId);
-        Cgroups.Remove(orders.Cgroup);
+        if (Cgroups.Leave(orders.Cgroup) is { } problem) Complain(problem);
     }
 
     void Call(string[] verb, Stdio? stdio, Action<bool, string> done)
@@ -232,14 +231,14 @@ sealed partial class Server
 
     unsafe void TakeSignals()
     {
-        // struct signalfd_siginfo: 128 bytes, the number first. Equal signals fold into one, so children are counted by waiting.
-        byte* info = stackalloc byte[128];
-        while (Sys.Read(signals!.Fd, info, 128) == 128)
+        // Equal signals fold into one: children are counted by waiting.
+        signalfd_siginfo info;
+        while (Sys.Read(signals!.Fd, (byte*)&info, sizeof(signalfd_siginfo)) == sizeof(signalfd_siginfo))
         {
-            int number = *(int*)info;
-            if (number == Sys.SIGUSR1)
+            int number = (int)info.ssi_signo;
+            if (number == Libc.SIGUSR1)
                 Complain($"asked by signal: {state}, {calls.Count} runtime calls, {connections.Count} connections, {execs.Count} exec processes, ending {ending}");
-            else if (number != Sys.SIGCHLD)
+            else if (number != Libc.SIGCHLD)
                 Complain($"signal {number} ignored: the shim ends with its task");
         }
         Reap();
@@ -250,7 +249,7 @@ sealed partial class Server
         while (true)
         {
             int pid = -1;
-            int status = Sys.Wait(ref pid, Sys.WNOHANG | Sys.WALL);
+            int status = Sys.Wait(ref pid, Libc.WNOHANG | Libc.__WALL);
             if (pid <= 0) break;
             if (calls.Remove(pid, out RuntimeCall? call)) CallEnded(call, status);
             else if (init.Alive && pid == init.Pid) InitEnded(status);
@@ -286,15 +285,15 @@ sealed partial class Server
             int fd = Sys.Accept(listener!.Fd);
             if (fd < 0)
             {
-                if (fd is -Sys.EAGAIN or -Sys.EINTR) return;
+                if (fd is -Libc.EAGAIN or -Libc.EINTR) return;
                 // Out of descriptors: the loop would come back at once, for ever.
                 Complain($"accept: {Sys.Words(-fd)}");
                 Loop.Change(listener, 0);
-                Loop.After(1000, () => Loop.Change(listener, Sys.EPOLLIN));
+                Loop.After(1000, () => Loop.Change(listener, Libc.EPOLLIN));
                 return;
             }
             uint user = Sys.PeerUser(fd);
-            if (user != 0 && user != Sys.EffectiveUser())
+            if (user != 0 && user != Libc.geteuid())
             {
                 Sys.Close(fd);
                 continue;

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -41,7 +42,7 @@ sealed unsafe partial class Spawn
         public int Report;
         public int Detach;
         public ulong Mask;
-        public fixed ulong DefaultAction[4];
+        public kernel_sigaction DefaultAction;
     }
 
     /// <returns>The child's pid, or the negative errno of what failed, execve included.</returns>
@@ -69,11 +70,11 @@ sealed unsafe partial class Spawn
 
             // No handler of this process may run in the child.
             ulong all = ulong.MaxValue, before = 0;
-            Raw(RtSigprocmask, Sys.SIG_BLOCK, (nint)(&all), (nint)(&before), 8, 0);
-            long pid = Raw(Clone, Sys.SIGCHLD, 0, 0, 0, 0);
+            Raw(Libc.SYS_rt_sigprocmask, Libc.SIG_BLOCK, (nint)(&all), (nint)(&before), 8, 0);
+            long pid = Raw(Libc.SYS_clone, Libc.SIGCHLD, 0, 0, 0, 0);
             if (pid == 0) Child(plan);
-            int cloneError = pid < 0 ? Marshal.GetLastSystemError() : 0;
-            Raw(RtSigprocmask, Sys.SIG_SETMASK, (nint)(&before), 0, 8, 0);
+            int cloneError = pid < 0 ? *Libc.__errno_location() : 0;
+            Raw(Libc.SYS_rt_sigprocmask, Libc.SIG_SETMASK, (nint)(&before), 0, 8, 0);
             if (pid < 0) return -cloneError;
 
             Sys.Close(report.Write);
@@ -83,11 +84,11 @@ sealed unsafe partial class Spawn
             if (Gate < 0)
             {
                 long n;
-                do n = Sys.Read(report.Read, (byte*)&error, 4); while (n == -Sys.EINTR);
+                do n = Sys.Read(report.Read, (byte*)&error, 4); while (n == -Libc.EINTR);
                 if (n == 4)
                 {
                     int ended = (int)pid;
-                    Sys.Wait(ref ended, Sys.WALL);
+                    Sys.Wait(ref ended, Libc.__WALL);
                     return -error;
                 }
             }
@@ -105,29 +106,29 @@ sealed unsafe partial class Spawn
     static void Child(Plan* plan)
     {
         byte go;
-        if (plan->Gate >= 0 && Raw(ReadCall, plan->Gate, (nint)(&go), 1, 0, 0) != 1) Raw(ExitGroup, 125, 0, 0, 0, 0);
+        if (plan->Gate >= 0 && Raw(Libc.SYS_read, plan->Gate, (nint)(&go), 1, 0, 0) != 1) Raw(Libc.SYS_exit_group, 125, 0, 0, 0, 0);
         if (plan->Detach != 0)
         {
-            Raw(Setsid, 0, 0, 0, 0, 0);
-            if (Raw(Unshare, Sys.CLONE_NEWNS, 0, 0, 0, 0) != 0) Fail(plan);
-            if (Raw(MountCall, 0, (nint)plan->Root, 0, (nint)(Sys.MS_REC | Sys.MS_SLAVE), 0) != 0) Fail(plan);
+            Raw(Libc.SYS_setsid, 0, 0, 0, 0, 0);
+            if (Raw(Libc.SYS_unshare, Libc.CLONE_NEWNS, 0, 0, 0, 0) != 0) Fail(plan);
+            if (Raw(Libc.SYS_mount, 0, (nint)plan->Root, 0, (nint)(Libc.MS_REC | Libc.MS_SLAVE), 0) != 0) Fail(plan);
         }
         for (int i = 0; i < plan->DescriptorCount; i++)
-            if (Raw(Dup3, plan->Descriptors[i], i, 0, 0, 0) < 0) Fail(plan);
-        if (Raw(CloseRange, plan->DescriptorCount, int.MaxValue, CloseRangeCloexec, 0, 0) != 0) Fail(plan);
-        Raw(UmaskCall, 0x12, 0, 0, 0, 0);
+            if (Raw(Libc.SYS_dup3, plan->Descriptors[i], i, 0, 0, 0) < 0) Fail(plan);
+        if (Raw(Libc.SYS_close_range, plan->DescriptorCount, int.MaxValue, Libc.CLOSE_RANGE_CLOEXEC, 0, 0) != 0) Fail(plan);
+        Raw(Libc.SYS_umask, 0x12, 0, 0, 0, 0);
         // The runtime ignores SIGPIPE and has handlers: a program must start with what the kernel gives.
-        for (int signal = 1; signal <= 64; signal++) Raw(RtSigaction, signal, (nint)plan->DefaultAction, 0, 8, 0);
-        Raw(RtSigprocmask, Sys.SIG_SETMASK, (nint)(&plan->Mask), 0, 8, 0);
-        Raw(Execve, (nint)plan->Program, (nint)plan->Arguments, (nint)plan->Environment, 0, 0);
+        for (int signal = 1; signal <= 64; signal++) Raw(Libc.SYS_rt_sigaction, signal, (nint)(&plan->DefaultAction), 0, 8, 0);
+        Raw(Libc.SYS_rt_sigprocmask, Libc.SIG_SETMASK, (nint)(&plan->Mask), 0, 8, 0);
+        Raw(Libc.SYS_execve, (nint)plan->Program, (nint)plan->Arguments, (nint)plan->Environment, 0, 0);
         Fail(plan);
     }
 
     static void Fail(Plan* plan)
     {
-        int error = Marshal.GetLastSystemError();
-        Raw(WriteCall, plan->Report, (nint)(&error), 4, 0, 0);
-        Raw(ExitGroup, 126, 0, 0, 0, 0);
+        int error = *Libc.__errno_location();
+        Raw(Libc.SYS_write, plan->Report, (nint)(&error), 4, 0, 0);
+        Raw(Libc.SYS_exit_group, 126, 0, 0, 0, 0);
     }
 
     static byte* Text(string text, List<nint> memory)
@@ -147,22 +148,5 @@ sealed unsafe partial class Spawn
         return table;
     }
 
-    // x86-64 and arm64 numbers (asm/unistd.h); properties of constants: a static field's initialiser could have to run in the child.
-    static int ReadCall => Sys.Arm ? 63 : 0;
-    static int WriteCall => Sys.Arm ? 64 : 1;
-    static int RtSigaction => Sys.Arm ? 134 : 13;
-    static int RtSigprocmask => Sys.Arm ? 135 : 14;
-    static int Clone => Sys.Arm ? 220 : 56;
-    static int Execve => Sys.Arm ? 221 : 59;
-    static int Setsid => Sys.Arm ? 157 : 112;
-    static int MountCall => Sys.Arm ? 40 : 165;
-    static int ExitGroup => Sys.Arm ? 94 : 231;
-    static int Unshare => Sys.Arm ? 97 : 272;
-    static int UmaskCall => Sys.Arm ? 166 : 95;
-    static int Dup3 => Sys.Arm ? 24 : 292;
-    const int CloseRange = 436, CloseRangeCloexec = 4;
-
-    [SuppressGCTransition]
-    [LibraryImport("libc", EntryPoint = "syscall")]
-    private static partial long Raw(nint number, nint a, nint b, nint c, nint d, nint e);
+    static nint Raw(nint number, nint a, nint b, nint c, nint d, nint e) => Libc.syscall(number, a, b, c, d, e, 0);
 }

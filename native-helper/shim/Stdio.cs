@@ -1,3 +1,5 @@
+using Containers.Linux;
+
 namespace Psrun.Shim;
 
 /// <summary>Both ends of a new process's standard streams: pipes, files that replace them, or a socket for a terminal.</summary>
@@ -26,14 +28,14 @@ sealed class Stdio : IDisposable
                 return s;
             }
             int stdin = nothing, stdout, stderr;
-            if (inputPath is not null) stdin = s.File(inputPath, Sys.O_RDONLY);
+            if (inputPath is not null) stdin = s.File(inputPath, Libc.O_RDONLY);
             else if (input) (stdin, s.shimInput) = s.Keep(Sys.Pipe(), true);
 
-            if (outputPath is not null) stdout = s.File(outputPath, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_TRUNC | Sys.O_APPEND);
+            if (outputPath is not null) stdout = s.File(outputPath, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_APPEND);
             else (stdout, s.shimOutput) = s.Keep(Sys.Pipe(), false);
 
             if (errorPath is not null && errorPath == outputPath) stderr = stdout;
-            else if (errorPath is not null) stderr = s.File(errorPath, Sys.O_WRONLY | Sys.O_CREAT | Sys.O_TRUNC | Sys.O_APPEND);
+            else if (errorPath is not null) stderr = s.File(errorPath, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_APPEND);
             else (stderr, s.shimError) = s.Keep(Sys.Pipe(), false);
             s.Container = (stdin, stdout, stderr);
             return s;
@@ -55,7 +57,7 @@ sealed class Stdio : IDisposable
     int File(string path, int flags)
     {
         // Without O_NONBLOCK a FIFO that nobody has open at its other end would hold up the whole shim.
-        int fd = Sys.Above(Sys.Open(path, flags | Sys.O_NOCTTY | Sys.O_NONBLOCK, 0x180));
+        int fd = Sys.Above(Sys.Open(path, flags | Libc.O_NOCTTY | Libc.O_NONBLOCK, 0x180));
         if (fd < 0) throw ShimException.Of("FileFailed", path, fd);
         Sys.SetNonBlocking(fd, false);
         containerEnds.Add(fd);
@@ -71,7 +73,7 @@ sealed class Stdio : IDisposable
         ConsolePath = $"{runDir}/{consoleFile}";
         if (System.Text.Encoding.UTF8.GetByteCount(ConsolePath) <= 107) return;
         // Longer than a socket's address: the runtime gets there through our own descriptor of the folder.
-        folder = Sys.Above(Sys.Open(runDir, Sys.O_RDONLY | Sys.O_DIRECTORY));
+        folder = Sys.Above(Sys.Open(runDir, Libc.O_RDONLY | Libc.O_DIRECTORY));
         if (folder < 0) throw ShimException.Of("ShimFailed", runDir, folder);
         ConsolePath = $"/proc/{Environment.ProcessId}/fd/{folder}/{consoleFile}";
     }
@@ -92,7 +94,7 @@ sealed class Stdio : IDisposable
             Sys.Close(sender);
             if (terminal < 0) throw ShimException.Of("RuntimeFailed", "the runtime sent no terminal", terminal);
             terminal = Sys.Above(terminal);
-            process.OpenInput(Sys.Duplicate(terminal));
+            process.OpenInput(Sys.Duplicate(terminal, Spawn.FirstFreeDescriptor));
             process.OpenOutput(terminal, false);
         }
         if (shimInput >= 0) process.OpenInput(shimInput);

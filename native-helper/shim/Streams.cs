@@ -1,3 +1,5 @@
+using Containers.Linux;
+
 namespace Psrun.Shim;
 
 /// <summary>The end of a container's output that the shim reads: a pipe, or the master of a terminal.</summary>
@@ -18,7 +20,7 @@ sealed unsafe class OutputStream(Server server, ContainerProcess process, bool e
     {
         Fd = fd;
         Sys.SetNonBlocking(fd, true);
-        server.Loop.Add(this, Sys.EPOLLIN);
+        server.Loop.Add(this, Libc.EPOLLIN);
     }
 
     public override void Ready(uint events) => ReadOnce();
@@ -28,7 +30,7 @@ sealed unsafe class OutputStream(Server server, ContainerProcess process, bool e
     {
         if (Ended || paused) return false;
         long n = Sys.Read(Fd, buffer, ReadLength);
-        if (n == -Sys.EAGAIN || n == -Sys.EINTR) return false;
+        if (n == -Libc.EAGAIN || n == -Libc.EINTR) return false;
         // A terminal's master gives EIO when the last slave was closed.
         if (n <= 0)
         {
@@ -48,7 +50,7 @@ sealed unsafe class OutputStream(Server server, ContainerProcess process, bool e
         paused = on;
         // Without EPOLLIN a hung-up pipe would still be reported again and again.
         if (on) server.Loop.Remove(this);
-        else server.Loop.Add(this, Sys.EPOLLIN);
+        else server.Loop.Add(this, Libc.EPOLLIN);
     }
 
     public bool Paused => paused;
@@ -119,11 +121,11 @@ sealed unsafe class InputStream(Server server, ContainerProcess process, bool te
         while (waiting.Length > 0)
         {
             long n = Sys.Write(Fd, waiting.First, waiting.Length);
-            if (n == -Sys.EINTR) continue;
-            if (n == -Sys.EAGAIN)
+            if (n == -Libc.EINTR) continue;
+            if (n == -Libc.EAGAIN)
             {
                 // Watched only while something waits: a pipe without a reader would report its error for ever.
-                if (Key == 0) server.Loop.Add(this, Sys.EPOLLOUT);
+                if (Key == 0) server.Loop.Add(this, Libc.EPOLLOUT);
                 return;
             }
             if (n < 0)
