@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Microsoft.Win32.SafeHandles;
 using Mono.Unix.Native;
 
 namespace Containers;
@@ -9,9 +10,9 @@ namespace Containers;
 /// </summary>
 sealed class ContainerLock : IDisposable
 {
-    readonly FileStream file;
+    readonly SafeFileHandle file;
 
-    ContainerLock(FileStream file) => this.file = file;
+    ContainerLock(SafeFileHandle file) => this.file = file;
 
     public void Dispose() => file.Dispose();
 
@@ -19,7 +20,7 @@ sealed class ContainerLock : IDisposable
     internal static async Task<ContainerLock?> AcquireAsync(string path, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        var file = Open(path, FileMode.Open);
+        var file = Open(path, 0);
         if (file is null) { return null; }
         if (!TryLock(file))
         {
@@ -46,7 +47,7 @@ sealed class ContainerLock : IDisposable
     /// <summary>Makes the lock file and takes the lock; null when somebody else was quicker.</summary>
     internal static ContainerLock? Create(string path)
     {
-        var file = Open(path, FileMode.CreateNew);
+        var file = Open(path, Libc.O_CREAT | Libc.O_EXCL);
         if (file is null) { return null; }
         if (TryLock(file) && IsCurrent(file, path)) { return new ContainerLock(file); }
         file.Dispose();
@@ -56,40 +57,34 @@ sealed class ContainerLock : IDisposable
     /// <summary>The lock if nobody holds it; null otherwise, or when there is no such file.</summary>
     internal static ContainerLock? TryAcquire(string path)
     {
-        var file = Open(path, FileMode.Open);
+        var file = Open(path, 0);
         if (file is null) { return null; }
         if (TryLock(file) && IsCurrent(file, path)) { return new ContainerLock(file); }
         file.Dispose();
         return null;
     }
 
-    static FileStream? Open(string path, FileMode mode)
+    // Not by FileStream: every share mode of .NET takes a flock of its own.
+    static SafeFileHandle? Open(string path, int create)
     {
-        try
-        {
-            // ReadWrite sharing keeps .NET from taking a flock of its own.
-            var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 0 };
-            if (mode == FileMode.CreateNew) { options.UnixCreateMode = Folders.PrivateFile; }
-            return new FileStream(path, options);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException) { return null; }
-        catch (IOException) when (mode == FileMode.CreateNew) { return null; }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(path, e); }
+        var fd = Libc.open(path, Libc.O_RDWR | Libc.O_CLOEXEC | Libc.O_NOFOLLOW | create, 0x180);
+        if (fd >= 0) { return new SafeFileHandle(fd, ownsHandle: true); }
+        return Libc.errno is Libc.ENOENT or Libc.EEXIST ? null : throw Folders.Unavailable(path, new LinuxException("open", path, Libc.errno));
     }
 
-    static bool TryLock(FileStream file) => Libc.flock((int)file.SafeFileHandle.DangerousGetHandle(), Libc.LOCK_EX | Libc.LOCK_NB) == 0;
+    static bool TryLock(SafeFileHandle file) => Libc.flock((int)file.DangerousGetHandle(), Libc.LOCK_EX | Libc.LOCK_NB) == 0;
 
-    static void Lock(FileStream file)
+    static void Lock(SafeFileHandle file)
     {
-        while (Libc.flock((int)file.SafeFileHandle.DangerousGetHandle(), Libc.LOCK_EX) != 0)
+        while (Libc.flock((int)file.DangerousGetHandle(), Libc.LOCK_EX) != 0)
         {
-            if (Libc.errno != Libc.EINTR) { throw new LinuxException("flock", file.Name, Libc.errno); }
+            if (Libc.errno != Libc.EINTR) { throw new LinuxException("flock", null, Libc.errno); }
         }
     }
 
     // The one who held the lock may have removed the container meanwhile; then this lock guards nothing.
-    static bool IsCurrent(FileStream file, string path) =>
-        Syscall.fstat((int)file.SafeFileHandle.DangerousGetHandle(), out var held) == 0
+    static bool IsCurrent(SafeFileHandle file, string path) =>
+        Syscall.fstat((int)file.DangerousGetHandle(), out var held) == 0
         && Syscall.lstat(path, out var there) == 0
         && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
