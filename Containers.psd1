@@ -20,10 +20,19 @@
     # What is not listed here is not exported, whatever the assembly has.
     CmdletsToExport        = @(
         'Get-Container'
+        'Get-ContainerLog'
         'Get-ContainerTask'
+        'Invoke-Container'
+        'Invoke-ContainerCommand'
         'New-Container'
         'New-ContainerMount'
+        'New-ContainerTask'
         'Remove-Container'
+        'Remove-ContainerTask'
+        'Send-ContainerSignal'
+        'Start-ContainerTask'
+        'Stop-ContainerTask'
+        'Wait-ContainerTask'
     )
     FunctionsToExport      = @()
     AliasesToExport        = @()

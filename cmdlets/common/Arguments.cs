@@ -49,8 +49,9 @@ static class Arguments
     /// Whether the first value after <c>--</c> was taken for the id, because nothing stood before it: the binder fills position 0
     /// with whatever comes first, and drops the <c>--</c> itself.
     /// </summary>
-    public static bool IdWasFirstArgument(InvocationInfo invocation, string idParameter)
+    public static bool IdWasFirstArgument(PSCmdlet cmdlet, string idParameter)
     {
+        InvocationInfo invocation = cmdlet.MyInvocation;
         // What was typed; PowerShell 7.4 and later tell it. A caller through the API types nothing and names what it gives.
         string? text = typeof(InvocationInfo).GetProperty("Statement")?.GetValue(invocation) as string;
         if (string.IsNullOrEmpty(text) || Parser.ParseInput(text, out _, out _).Find(ast => ast is CommandAst, true) is not CommandAst command)
@@ -65,8 +66,15 @@ static class Arguments
                 valueOfParameter = false;
                 continue;
             }
+            if (element is VariableExpressionAst { Splatted: true } splatted)
+            {
+                object? value = cmdlet.SessionState.PSVariable.GetValue(splatted.VariablePath.UserPath);
+                if (value is not IDictionary table || table.Keys.Cast<object>().Any(key => Resolve(invocation.MyCommand, Text(key))?.Name == idParameter))
+                    return false;
+                continue;
+            }
             if (element is not CommandParameterAst parameter)
-                return false; // an id, or a splatted table that may hold one
+                return false;
             ParameterMetadata? known = Resolve(invocation.MyCommand, parameter.ParameterName);
             if (known is null || known.Name == idParameter)
                 return false;

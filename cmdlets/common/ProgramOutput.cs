@@ -21,46 +21,52 @@ enum OutputForm
 /// </summary>
 sealed class ProgramOutput(Cmdlet cmdlet, Pump pump, OutputForm form)
 {
-    readonly LineReader standardOutput = new();
-    readonly LineReader standardError = new();
+    static readonly string[] errorTags = ["stderr", "PSHOST"];
+
+    readonly ContainerLineReader outputLines = new();
+    readonly ContainerLineReader errorLines = new();
+    readonly Decoder outputText = new UTF8Encoding(false).GetDecoder();
+    readonly Decoder errorText = new UTF8Encoding(false).GetDecoder();
     readonly StringBuilder keptOutput = new();
     readonly StringBuilder keptError = new();
 
-    public string KeptOutput => keptOutput.ToString();
-    public string KeptError => keptError.ToString();
-
-    public void Output(ReadOnlySpan<byte> bytes)
+    public void Take(ContainerOutput part)
     {
-        if (form == OutputForm.Bytes)
-        {
-            byte[] chunk = bytes.ToArray();
+        bool isError = part.Stream == ContainerLogStream.Stderr;
+        if (form == OutputForm.Kept)
+            Keep(isError ? errorText : outputText, isError ? keptError : keptOutput, part.Data, flush: false);
+        else if (isError)
+            PostErrors(errorLines.Add(part.Data));
+        else if (form == OutputForm.Bytes)
             // Not enumerated: one chunk is one object.
-            pump.Post(() => cmdlet.WriteObject(chunk, enumerateCollection: false));
-        }
-        else if (form == OutputForm.Kept)
-            standardOutput.Decode(bytes, keptOutput);
+            pump.Post(() => cmdlet.WriteObject(part.Data, enumerateCollection: false));
         else
-            WriteLines(standardOutput.Lines(bytes));
+            PostLines(outputLines.Add(part.Data));
     }
 
-    public void Error(ReadOnlySpan<byte> bytes)
+    /// <summary>Both streams have ended: hands on what stands in an unfinished last line, and puts what was kept on the result.</summary>
+    public void End(ContainerRunResult result)
     {
         if (form == OutputForm.Kept)
-            standardError.Decode(bytes, keptError);
-        else
-            WriteErrors(standardError.Lines(bytes));
+        {
+            Keep(outputText, keptOutput, [], flush: true);
+            Keep(errorText, keptError, [], flush: true);
+            result.StandardOutput = keptOutput.ToString();
+            result.StandardError = keptError.ToString();
+        }
+        if (outputLines.Flush() is { } line)
+            PostLines([line]);
+        if (errorLines.Flush() is { } error)
+            PostErrors([error]);
     }
 
-    /// <summary>What stands in an unfinished last line, once both streams have ended.</summary>
-    public void End()
+    static void Keep(Decoder decoder, StringBuilder kept, ReadOnlySpan<byte> bytes, bool flush)
     {
-        if (standardOutput.Rest() is { } line)
-            WriteLines([line]);
-        if (standardError.Rest() is { } error)
-            WriteErrors([error]);
+        char[] characters = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
+        kept.Append(characters, 0, decoder.GetChars(bytes, characters, flush));
     }
 
-    void WriteLines(List<string> lines)
+    void PostLines(IReadOnlyList<string> lines)
     {
         if (lines.Count == 0)
             return;
@@ -73,55 +79,14 @@ sealed class ProgramOutput(Cmdlet cmdlet, Pump pump, OutputForm form)
 
     // A host message is seen on the terminal as it comes, can be caught by 6> and -InformationVariable, and never is an error:
     // what a program writes to its standard error is its own business.
-    void WriteErrors(List<string> lines)
+    void PostErrors(IReadOnlyList<string> lines)
     {
         if (lines.Count == 0)
             return;
         pump.Post(() =>
         {
             foreach (string line in lines)
-                cmdlet.WriteInformation(new HostInformationMessage { Message = line }, ["stderr", "PSHOST"]);
+                cmdlet.WriteInformation(new HostInformationMessage { Message = line }, errorTags);
         });
-    }
-
-    /// <summary>UTF-8 in pieces to lines; what is not UTF-8 becomes U+FFFD.</summary>
-    sealed class LineReader
-    {
-        // A program may print without end and never end a line: beyond this a piece counts as one.
-        const int LongestLine = 8 << 20;
-
-        readonly Decoder decoder = new UTF8Encoding(false).GetDecoder();
-        readonly StringBuilder pending = new();
-
-        public void Decode(ReadOnlySpan<byte> bytes, StringBuilder into)
-        {
-            char[] characters = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
-            into.Append(characters, 0, decoder.GetChars(bytes, characters, flush: false));
-        }
-
-        public List<string> Lines(ReadOnlySpan<byte> bytes)
-        {
-            char[] characters = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
-            ReadOnlySpan<char> text = characters.AsSpan(0, decoder.GetChars(bytes, characters, flush: false));
-            var lines = new List<string>();
-            for (int end; (end = text.IndexOf('\n')) >= 0; text = text[(end + 1)..])
-            {
-                pending.Append(text[..end]);
-                lines.Add(Take());
-            }
-            pending.Append(text);
-            if (pending.Length > LongestLine)
-                lines.Add(Take());
-            return lines;
-        }
-
-        public string? Rest() => pending.Length == 0 ? null : Take();
-
-        string Take()
-        {
-            string line = pending.ToString();
-            pending.Clear();
-            return line;
-        }
     }
 }

@@ -60,7 +60,7 @@ public abstract class StoredCmdlet : CreateCmdlet
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
-        if (Id is not null && Arguments.IdWasFirstArgument(MyInvocation, nameof(Id)))
+        if (Id is not null && Arguments.IdWasFirstArgument(this, nameof(Id)))
         {
             ArgumentList = [Id, .. ArgumentList ?? []];
             Id = null;

@@ -155,7 +155,7 @@ public sealed class ContainerLogs
         && (options.Since is null || record.Time >= options.Since)
         && (options.Until is null || record.Time <= options.Until);
 
-    static SafeFileHandle Watch(string folder)
+    internal static SafeFileHandle Watch(string folder)
     {
         var fd = LinuxException.Check(Libc.inotify_init1(Libc.IN_CLOEXEC | Libc.IN_NONBLOCK), "inotify_init1");
         var handle = new SafeFileHandle(fd, ownsHandle: true);
@@ -165,7 +165,7 @@ public sealed class ContainerLogs
         throw Folders.Unavailable(folder, new LinuxException("inotify_add_watch", folder, errno));
     }
 
-    static unsafe void Drain(SafeFileHandle watch)
+    internal static unsafe void Drain(SafeFileHandle watch)
     {
         var buffer = stackalloc byte[4096];
         while (Libc.read((int)watch.DangerousGetHandle(), buffer, 4096) > 0) { }

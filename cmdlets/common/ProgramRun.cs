@@ -1,0 +1,54 @@
+using System.Management.Automation;
+
+namespace Containers.Cmdlets;
+
+/// <summary>Runs the streams of one attached program to their end, and tells how it ended as a native command would.</summary>
+static class ProgramRun
+{
+    // Shells' own numbers; docker and podman use them too.
+    const int NotFound = 127;
+    const int NotPermitted = 126;
+    const int Unknown = 255;
+
+    /// <param name="input">null: the program is given no input</param>
+    public static async Task<ContainerRunResult> StreamAsync(ContainerAttachment program, ProgramOutput output, ProgramInput? input, CancellationToken cancellation)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task feeding = input?.FeedAsync(program, over.Token) ?? Task.CompletedTask;
+        try
+        {
+            while (await program.ReadAsync(cancellation).ConfigureAwait(false) is { } part)
+                output.Take(part);
+            output.End(program.Result!);
+            return program.Result!;
+        }
+        finally
+        {
+            over.Cancel();
+            await feeding.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Waits for a program on the pipeline's thread and sets <c>$LASTEXITCODE</c>. A program that could not be run is an error of the
+    /// tool, and has the exit code that a shell gives it.
+    /// </summary>
+    public static void Finish(PSCmdlet cmdlet, PumpedWork<ContainerRunResult> work, bool passThru, object? target)
+    {
+        try
+        {
+            ContainerRunResult result = work.Finish();
+            SetExitCode(cmdlet, result.ExitCode ?? Unknown);
+            if (passThru)
+                cmdlet.WriteObject(result);
+        }
+        catch (Exception e) when (Errors.IsFailure(e))
+        {
+            if (e is ContainerException { Id: ErrorIds.ExecutableNotFound or ErrorIds.ExecutableNotPermitted } failure)
+                SetExitCode(cmdlet, failure.Id == ErrorIds.ExecutableNotFound ? NotFound : NotPermitted);
+            cmdlet.WriteError(Errors.Record(e, target));
+        }
+    }
+
+    static void SetExitCode(PSCmdlet cmdlet, int code) => cmdlet.SessionState.PSVariable.Set("global:LASTEXITCODE", code);
+}

@@ -1,0 +1,122 @@
+using System.Management.Automation;
+
+namespace Containers.Cmdlets;
+
+[Cmdlet(VerbsLifecycle.Invoke, "Container", DefaultParameterSetName = FromRootfs, SupportsShouldProcess = true)]
+[OutputType(typeof(string), typeof(byte[]), typeof(ContainerRunResult), typeof(ContainerTask))]
+public sealed class InvokeContainerCommand : StoredCmdlet
+{
+    PumpedWork<ContainerRunResult>? work;
+    ProgramInput? input;
+    bool begun;
+
+    [Parameter(ValueFromPipeline = true)]
+    [AllowEmptyString]
+    public object? StandardInput { get; set; }
+
+    [Parameter]
+    public SwitchParameter Detach { get; set; }
+
+    [Parameter]
+    public SwitchParameter Remove { get; set; }
+
+    [Parameter]
+    public SwitchParameter AsByteStream { get; set; }
+
+    [Parameter]
+    public SwitchParameter PassThru { get; set; }
+
+    OutputForm Form => PassThru ? OutputForm.Kept : AsByteStream ? OutputForm.Bytes : OutputForm.Lines;
+
+    protected override void BeginProcessing()
+    {
+        base.BeginProcessing();
+        string? clash = Detach && Remove ? "-Detach and -Remove exclude each other: who removes the container when nobody waits for it?"
+            : Detach && (AsByteStream || MyInvocation.ExpectingInput) ? "-Detach leaves the program alone: there is neither input nor output."
+            : AsByteStream && PassThru ? "-AsByteStream and -PassThru exclude each other: the result has its output as text."
+            : Interactive && !MyInvocation.ExpectingInput && !Detach ? "-Interactive needs input from the pipeline here: the terminal cannot be handed over yet."
+            : null;
+        if (clash is not null)
+            ThrowTerminatingError(Errors.Record(Errors.Argument(clash, Id), Id));
+    }
+
+    protected override void ProcessRecord()
+    {
+        Start();
+        if (work is null || input is null)
+            return;
+        if (ProgramInput.Bytes(StandardInput) is { } bytes)
+            work.Until(input.WriteAsync(bytes, StopToken));
+        else
+            Try(StandardInput, () => throw Errors.Argument($"A {StandardInput?.GetType().Name ?? "null"} is no input for a program: give text or bytes.", StandardInput));
+    }
+
+    protected override void EndProcessing()
+    {
+        // With a pipeline that brought nothing there was no record.
+        Start();
+        input?.End();
+        if (work is not null)
+            ProgramRun.Finish(this, work, PassThru, Id);
+    }
+
+    void Start()
+    {
+        if (begun)
+            return;
+        begun = true;
+        if (!ShouldProcess(Planned, "Invoke-Container"))
+            return;
+        Try(Id, () =>
+        {
+            ContainerCreateOptions options = StoredOptions();
+            options.Interactive |= MyInvocation.ExpectingInput;
+            if (Detach)
+            {
+                WriteObject(Wait(token => DetachedAsync(options, token)));
+                return;
+            }
+            input = MyInvocation.ExpectingInput ? new ProgramInput() : null;
+            work = Begin((pump, token) => RunAsync(options, pump, token));
+        });
+    }
+
+    async Task<ContainerTask> DetachedAsync(ContainerCreateOptions options, CancellationToken token)
+    {
+        Container made = await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
+        try
+        {
+            return await Engine.Tasks.StartAsync(made.Id, made.ContainerNamespace, token).ConfigureAwait(false);
+        }
+        catch
+        {
+            await Engine.Containers.RemoveAsync(made.Id, force: true, made.ContainerNamespace, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    async Task<ContainerRunResult> RunAsync(ContainerCreateOptions options, Pump pump, CancellationToken token)
+    {
+        bool ran = false;
+        Container? container = null;
+        try
+        {
+            container = await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
+            using ContainerAttachment program = await TaskRun.StartAttachedAsync(Engine, container.Id, container.ContainerNamespace, input is not null, token).ConfigureAwait(false);
+            ran = true;
+            return await ProgramRun.StreamAsync(program, new ProgramOutput(this, pump, Form), input, token).ConfigureAwait(false);
+        }
+        catch when (ran)
+        {
+            await Engine.Tasks.StopAsync(container!.Id, null, TimeSpan.Zero, container.ContainerNamespace, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            input?.End();
+            // One that never ran is of no use to anybody.
+            if (container is not null && (Remove || !ran))
+                await Engine.Containers.RemoveAsync(container.Id, force: true, container.ContainerNamespace, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+}
