@@ -28,7 +28,7 @@ sealed unsafe class LogWriter
     public LogWriter(string path, Action<string> complain)
     {
         this.complain = complain;
-        fd = Sys.Open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NOCTTY | Libc.O_NONBLOCK, 0x180);
+        fd = Sys.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NOCTTY | Libc.O_NONBLOCK, 0x180);
         if (fd < 0) throw ShimException.Of("FileFailed", $"log {path}", fd);
         if (!Sys.IsRegularFile(fd))
         {
@@ -36,6 +36,10 @@ sealed unsafe class LogWriter
             throw new ShimException("FileFailed", $"log {path}: not a regular file");
         }
         Offset = Sys.SeekEnd(fd);
+        // A machine that went down in the middle of a record left it without an end.
+        byte last = (byte)'\n', end = last;
+        if (Offset > 0) Libc.pread(fd, &last, 1, Offset - 1);
+        if (last != end && Sys.Write(fd, &end, 1) == 1) Offset++;
     }
 
     public void Write(bool error, ReadOnlySpan<byte> output)

@@ -36,6 +36,22 @@ public sealed class ShimExecTests : ShimTest
     }
 
     [RuntimeFact]
+    public void Old_records_are_removed_and_their_ids_free_again()
+    {
+        var task = Running("sleep 1000");
+        using var client = task.Connect();
+        for (var i = 0; i < 70; i++)
+        {
+            client.Call("exec", ("exec", $"e{i}"), ("process", ShimClient.Process("true")));
+            client.Call("wait", ("exec", $"e{i}"));
+        }
+        Assert.Equal(64, client.Call("state")["execs"]!.AsArray().Count);
+        Assert.Equal(64, Directory.GetDirectories(Path.Combine(task.RunDir, "execs")).Length);
+        Assert.Equal("ExecNotFound", client.Refused("wait", ("exec", "e0")));
+        client.Call("exec", ("exec", "e0"), ("process", ShimClient.Process("true")));
+    }
+
+    [RuntimeFact]
     public void Twenty_at_once_keep_apart()
     {
         var task = Running("sleep 1000");

@@ -114,6 +114,40 @@ public sealed class ShimStreamTests : ShimTest
     }
 
     [RuntimeFact]
+    public void Input_that_was_sent_is_given_though_its_giver_went_before_it_was_taken()
+    {
+        var task = Created("sleep 0.5; head -c 5000000 | wc -c", o => o["stdin"] = true);
+        using var reader = task.Connect();
+        reader.Call("attach");
+        reader.Call("start");
+        var sender = task.Connect();
+        sender.Call("attach", ("stdin", true));
+        var gone = System.Threading.Tasks.Task.Run(() =>
+        {
+            for (var i = 0; i < 5; i++)
+                sender.SendFrame(1, new byte[1_000_000]);
+            sender.Dispose();
+        });
+        reader.ReadToEnd();
+        Assert.True(gone.Wait(TimeSpan.FromSeconds(10)));
+        Assert.Equal(5_000_000, int.Parse(reader.Out));
+    }
+
+    [RuntimeFact]
+    public void A_log_is_continued_also_after_half_a_record()
+    {
+        const string Before = "2026-01-01T00:00:00.000000000Z stdout F of an earlier task\n2026-01-01T00:00:01.000000000Z stdout P cut o";
+        var task = NewTask("echo new");
+        File.WriteAllText(task.LogPath, Before);
+        task.Launch();
+        using var client = task.Connect();
+        Assert.Equal(Before.Length + 1, (long)client.Call("attach")["offset"]!);
+        client.Call("start");
+        task.WaitForShim();
+        Assert.Equal("of an earlier task\ncut onew\n", Encoding.ASCII.GetString(task.Logged("stdout")));
+    }
+
+    [RuntimeFact]
     public void The_inits_input_stays_open_when_its_giver_goes_and_close_stdin_ends_it()
     {
         var task = Created("cat; echo end", o => o["stdin"] = true);

@@ -102,6 +102,79 @@ public sealed class ShimSurvivalTests : ShimTest
         AssertNothingLeft();
     }
 
+    /// <summary>A runtime of ours in the place of the real one.</summary>
+    string FakeRuntime(string script)
+    {
+        var path = Path.Combine(Folder, "fake-runtime");
+        File.WriteAllText(path, "#!/bin/sh\n" + script + "\n");
+        File.SetUnixFileMode(path, Permission.Program);
+        return path;
+    }
+
+    [RuntimeFact]
+    public void A_shim_that_dies_before_it_answers_is_reported_and_cleaned_up()
+    {
+        var deleted = Path.Combine(Folder, "deleted");
+        var task = NewTask("true");
+        var state = Path.Combine(task.RuntimeRoot, task.Id);
+        task.Orders["runtime"] = FakeRuntime($"case \"$*\" in *delete*) echo \"$@\" > {deleted}; rmdir {state};; *) mkdir -p {state}; echo last words >> {task.RunDir}/shim.log; kill -9 $PPID; sleep 0.2;; esac");
+        var (status, line) = task.TryLaunch();
+        Assert.Equal((1, "ShimFailed"), (status, (string)line["error"]!["id"]!));
+        Assert.Contains("signal 9", (string)line["error"]!["message"]!);
+        Assert.Contains("last words", (string)line["error"]!["message"]!);
+        Assert.Contains($"delete --force {task.Id}", File.ReadAllText(deleted));
+        Assert.Equal(["shim.json"], Directory.GetFileSystemEntries(task.RunDir).Select(p => Path.GetFileName(p)!));
+        AssertNothingLeft();
+    }
+
+    [RuntimeFact]
+    public void A_launcher_that_is_killed_takes_the_unfinished_task_with_it()
+    {
+        var task = NewTask("true", o => o["runtime"] = FakeRuntime("exec sleep 1000"));
+        task.WriteOrders();
+        using (var launcher = Spawn.Start(Folder, ShimTask.Psrun, ["shim", "--run-dir", task.RunDir]))
+        {
+            Until(() => File.Exists(Path.Combine(task.RunDir, "shim.sock")) && HostState.Cgroups(Tag + "-shim").Count > 0);
+            launcher.Kill();
+        }
+        Until(() => Directory.GetFileSystemEntries(task.RunDir).Length == 1);
+        AssertNothingLeft();
+    }
+
+    [RuntimeFact]
+    public void The_runtimes_own_words_are_passed_on_from_its_standard_error_too()
+    {
+        var task = NewTask("true", o => o["runtime"] = FakeRuntime("echo a warning >&2; echo the cause of it >&2; exit 1"));
+        var (_, line) = task.TryLaunch();
+        Assert.Equal(("RuntimeFailed", "the cause of it"), ((string)line["error"]!["id"]!, (string)line["error"]!["message"]!));
+    }
+
+    [RuntimeFact]
+    public void A_runtime_that_knows_the_id_already_is_not_asked_again()
+    {
+        var task = NewTask("true");
+        var kept = Path.Combine(Directory.CreateDirectory(Path.Combine(task.RuntimeRoot, task.Id)).FullName, "kept");
+        File.WriteAllText(kept, "");
+        Assert.Equal("TaskExists", (string)task.TryLaunch().Line["error"]!["id"]!);
+        Assert.True(File.Exists(kept));
+        Directory.Delete(task.RuntimeRoot, recursive: true);
+    }
+
+    [RuntimeFact]
+    public void An_idle_shim_does_not_wake_up()
+    {
+        var task = Running("sleep 1000");
+        using (var client = task.Connect())
+            client.Call("state");
+        long Switches() => Directory.GetDirectories($"/proc/{task.ShimPid}/task").Sum(t =>
+            File.ReadLines(t + "/status").Where(l => l.Contains("ctxt_switches")).Sum(l => long.Parse(l.Split('\t')[1])));
+        using var pause = new ManualResetEventSlim();
+        pause.Wait(300);
+        var before = Switches();
+        pause.Wait(2000);
+        Assert.Equal(before, Switches());
+    }
+
     public static TheoryData<string, string?, string> BadOrders => new()
     {
         { "version", "2", "BadOrders" }, { "id", "\"../x\"", "BadOrders" }, { "id", "7", "BadOrders" }, { "namespace", "\"\"", "BadOrders" },
