@@ -52,19 +52,34 @@ static class Cgroups
         }
     }
 
-    /// <summary>Leaves the shim's group, so that it can be removed.</summary>
+    /// <summary>Leaves the shim's group and removes it.</summary>
+    /// <param name="killRest">Ends who else is in it: what a runtime that was cut off has left there.</param>
     /// <returns>What is in the way, or null.</returns>
-    public static string? Leave(string path)
+    public static string? Leave(string path, bool killRest)
     {
         try
         {
             CgroupHost.Detect().Group("/").Attach(0);
+            if (killRest) CgroupHost.Detect().Group(path).Kill();
         }
         catch (Exception e) when (e is CgroupException or LinuxException)
         {
             return e.Message;
         }
         return Remove(path);
+    }
+
+    /// <summary>Ends whoever is in the group of a shim that is gone.</summary>
+    public static void Kill(string path)
+    {
+        try
+        {
+            CgroupHost.Detect().Group(path).Kill();
+        }
+        catch (Exception e) when (e is CgroupException or LinuxException)
+        {
+            // The removal that follows says what is in the way.
+        }
     }
 
     /// <summary>The group of a process; null where that is the root, or this shim's own or one above it: it then is not the container's alone.</summary>

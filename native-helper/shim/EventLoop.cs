@@ -34,6 +34,9 @@ sealed class EventLoop
         internal required Action Act;
     }
 
+    /// <summary>Called when a handler threw.</summary>
+    public Action<Watched, Exception>? Failed { get; set; }
+
     /// <summary>Called before the loop goes to sleep with nothing waiting.</summary>
     public Action? Idle { get; set; }
 
@@ -91,7 +94,15 @@ sealed class EventLoop
         }
         if (count < 0 && Libc.errno != Libc.EINTR) throw ShimException.Of("ShimFailed", "epoll_wait", -Libc.errno);
         for (int i = 0; i < count; i++)
-            if (watched.TryGetValue(entries[i].data, out Watched? w)) w.Ready(entries[i].events);
+            if (watched.TryGetValue(entries[i].data, out Watched? w))
+                try
+                {
+                    w.Ready(entries[i].events);
+                }
+                catch (Exception e) when (Failed is not null)
+                {
+                    Failed(w, e);
+                }
         long now = Environment.TickCount64;
         for (int i = 0; i < deadlines.Count; i++)
             if (deadlines[i].At <= now)

@@ -111,6 +111,8 @@ static unsafe class Launcher
         {
             byte[] log = Files.ReadSmall(runDir + "/shim.log", 1 << 20, out _) ?? [];
             if (log.Length > 0) words = ": " + Encoding.UTF8.GetString(log.AsSpan(Math.Max(0, log.Length - LogTail))).Trim().ReplaceLineEndings(" | ");
+            // The shim may have been killed while the runtime was at work.
+            if (orders.Cgroup is not null) Cgroups.Kill(orders.Cgroup);
             if (Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}")) DeleteContainer(orders);
             foreach (string file in new[] { "shim.sock", "init.pid", "task.json", "task.json.new", "shim.log" }) Sys.Unlink($"{runDir}/{file}");
         }

@@ -43,6 +43,7 @@ sealed partial class Server
             OutputStream.Rest();
             Log?.Rest();
         };
+        Loop.Failed = HandlerFailed;
     }
 
     /// <summary>The whole life of a shim. Descriptors: 0 and 1 nothing, 2 shim.log, 3 the launcher.</summary>
@@ -220,7 +221,15 @@ sealed partial class Server
     void LeaveCgroup()
     {
         if (orders.Cgroup is null) return;
-        if (Cgroups.Leave(orders.Cgroup) is { } problem) Complain(problem);
+        if (Cgroups.Leave(orders.Cgroup, killRest: abandoned is not null) is { } problem) Complain(problem);
+    }
+
+    /// <summary>Something went wrong that nobody foresaw. Whatever it came from goes; the task must not.</summary>
+    void HandlerFailed(Watched source, Exception problem)
+    {
+        Complain($"{source.GetType().Name}: {problem}");
+        if (source is Connection client) client.Close();
+        else if (source is OutputStream stream) stream.Fail();
     }
 
     void Call(string[] verb, Stdio? stdio, Action<bool, string> done)

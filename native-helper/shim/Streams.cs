@@ -34,8 +34,7 @@ sealed unsafe class OutputStream(Server server, ContainerProcess process, bool e
         // A terminal's master gives EIO when the last slave was closed.
         if (n <= 0)
         {
-            Close();
-            process.StreamEnded();
+            Fail();
             return false;
         }
         touched |= n > 4096;
@@ -54,6 +53,13 @@ sealed unsafe class OutputStream(Server server, ContainerProcess process, bool e
     }
 
     public bool Paused => paused;
+
+    /// <summary>Nothing more can be read: whoever waits for the end of the stream has it.</summary>
+    public void Fail()
+    {
+        Close();
+        process.StreamEnded();
+    }
 
     public void Close()
     {

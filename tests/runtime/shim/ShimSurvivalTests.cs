@@ -117,7 +117,7 @@ public sealed class ShimSurvivalTests : ShimTest
         var deleted = Path.Combine(Folder, "deleted");
         var task = NewTask("true");
         var state = Path.Combine(task.RuntimeRoot, task.Id);
-        task.Orders["runtime"] = FakeRuntime($"case \"$*\" in *delete*) echo \"$@\" > {deleted}; rmdir {state};; *) mkdir -p {state}; echo last words >> {task.RunDir}/shim.log; kill -9 $PPID; sleep 0.2;; esac");
+        task.Orders["runtime"] = FakeRuntime($"case \"$*\" in *delete*) echo \"$@\" > {deleted}; rmdir {state};; *) mkdir -p {state}; echo last words >> {task.RunDir}/shim.log; kill -9 $PPID; sleep 1000;; esac");
         var (status, line) = task.TryLaunch();
         Assert.Equal((1, "ShimFailed"), (status, (string)line["error"]!["id"]!));
         Assert.Contains("signal 9", (string)line["error"]!["message"]!);
