@@ -48,6 +48,7 @@ public static class MachineX64
     public const int SYS_fchown = 93;
     public const int SYS_fchownat = 260;
     public const int SYS_faccessat = 269;
+    public const int SYS_faccessat2 = 439;
     public const int SYS_umask = 95;
     public const int SYS_utimensat = 280;
     public const int SYS_mount = 165;
@@ -205,6 +206,7 @@ public static class MachineArm64
     public const int SYS_fchown = 55;
     public const int SYS_fchownat = 54;
     public const int SYS_faccessat = 48;
+    public const int SYS_faccessat2 = 439;
     public const int SYS_umask = 166;
     public const int SYS_utimensat = 88;
     public const int SYS_mount = 40;

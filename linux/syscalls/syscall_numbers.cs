@@ -51,6 +51,7 @@ public static unsafe partial class Libc
     public static int SYS_fchown => IsX64 ? MachineX64.SYS_fchown : MachineArm64.SYS_fchown;
     public static int SYS_fchownat => IsX64 ? MachineX64.SYS_fchownat : MachineArm64.SYS_fchownat;
     public static int SYS_faccessat => IsX64 ? MachineX64.SYS_faccessat : MachineArm64.SYS_faccessat;
+    public static int SYS_faccessat2 => IsX64 ? MachineX64.SYS_faccessat2 : MachineArm64.SYS_faccessat2;
     public static int SYS_umask => IsX64 ? MachineX64.SYS_umask : MachineArm64.SYS_umask;
     public static int SYS_utimensat => IsX64 ? MachineX64.SYS_utimensat : MachineArm64.SYS_utimensat;
     public static int SYS_mount => IsX64 ? MachineX64.SYS_mount : MachineArm64.SYS_mount;

@@ -1,0 +1,35 @@
+using Containers.Linux;
+using Containers.Linux.Oci;
+using Psrun.Processes;
+
+namespace Psrun.Dance;
+
+/// <summary>The way of an exec process from clone to execve.</summary>
+static unsafe class ExecPlan
+{
+    /// <param name="init">A pidfd of the container's init: all its namespaces are joined by it in one call, so none can be another process's.</param>
+    public static Plan Build(string id, Process process, List<string> environment, int init, nint namespaces, int console, int preservedDescriptors)
+    {
+        var plan = new Plan();
+        plan.Call("start a session", Libc.SYS_setsid);
+        plan.Do("wait for the parent", StepKind.Sync, InitPlan.PointJoin, 1);
+        // Once inside, the container's processes must not be able to look into this one, which still is psrun (CVE-2016-9962).
+        plan.Call("hide from the container", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 0);
+        Limits.Add(plan, process);
+        if (namespaces != 0)
+            plan.Call("join the container's namespaces", Libc.SYS_setns, init, namespaces);
+        if ((namespaces & Libc.CLONE_NEWUSER) != 0)
+        {
+            plan.Call("become the container's root", Libc.SYS_setresgid, 0, 0, 0);
+            plan.Call("become the container's root", Libc.SYS_setresuid, 0, 0, 0);
+        }
+        plan.Call("join a session keyring", Libc.SYS_keyctl, Libc.KEYCTL_JOIN_SESSION_KEYRING, plan.Text("_ses." + id))->Tolerated0 = Libc.ENOSYS;
+        if (console >= 0)
+            Terminal.Add(plan, null, console, process, bindConsole: false);
+        ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: false);
+        Identity.Add(plan, process, setGroupsAllowed: true);
+        nint* program = ProgramSteps.AddFind(plan, process.Args!, environment);
+        ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors);
+        return plan;
+    }
+}

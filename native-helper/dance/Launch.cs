@@ -1,0 +1,153 @@
+using System.Runtime.CompilerServices;
+using Containers.Linux;
+
+namespace Psrun.Dance;
+
+/// <summary>The parent's side: clones the child that walks the plan, and talks with it over two pipes.</summary>
+sealed unsafe class Launch : IDisposable
+{
+    readonly Plan _plan;
+    readonly int _reports;
+    readonly int _orders;
+    ulong _oldMask;
+
+    public int Pid { get; private set; }
+
+    /// <summary>The short-lived first child, when a second clone makes the real one; 0 otherwise.</summary>
+    public int HelperPid { get; private set; }
+
+    /// <param name="cloneFlags">CLONE_NEW* for the first clone.</param>
+    /// <param name="clonesAgain">The plan has a <see cref="StepKind.CloneSibling"/> step.</param>
+    public Launch(Plan plan, nint cloneFlags, bool clonesAgain)
+    {
+        _plan = plan;
+        int* pipes = stackalloc int[4];
+        if (Libc.pipe2(pipes, Libc.O_CLOEXEC) < 0 || Libc.pipe2(pipes + 2, Libc.O_CLOEXEC) < 0)
+            throw new PsrunException($"pipe: {Errnos.Text(Libc.errno)}");
+        _reports = pipes[0];
+        _orders = pipes[3];
+
+        // No handler of this program may run in the clone; the child resets them all before it unblocks the signals.
+        ulong all = ulong.MaxValue;
+        ulong old;
+        Libc.rt_sigprocmask(Libc.SIG_SETMASK, &all, &old);
+        _oldMask = old;
+        int pid = Clone(plan.Steps, plan.Count, pipes[1], pipes[2], plan.Scratch, (ulong)cloneFlags);
+        Libc.close(pipes[1]);
+        Libc.close(pipes[2]);
+        if (pid < 0)
+        {
+            RestoreSignals();
+            throw new PsrunException($"clone: {Errnos.Text(-pid)}");
+        }
+        Pid = pid;
+        if (clonesAgain)
+        {
+            HelperPid = pid;
+            Report report = Next();
+            if (report.Kind != Report.ChildPid)
+                throw Failure(report);
+            Pid = report.Value;
+            Reap(HelperPid);
+        }
+    }
+
+    /// <summary>In the clone this never returns. Nothing here may allocate: the child comes by.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static int Clone(Step* steps, int count, int reports, int orders, byte* scratch, ulong flags)
+    {
+        clone_args args = default;
+        args.flags = flags;
+        args.exit_signal = Libc.SIGCHLD;
+        nint pid = Libc.syscall(Libc.SYS_clone3, (nint)(&args), sizeof(clone_args), 0, 0, 0, 0);
+        if (pid == 0)
+        {
+            Child.Walk(steps, count, reports, orders, scratch);
+            while (true)
+                Libc.syscall(Libc.SYS_exit_group, 1, 0, 0, 0, 0, 0);
+        }
+        return pid < 0 ? -*Libc.__errno_location() : (int)pid;
+    }
+
+    public void RestoreSignals()
+    {
+        ulong old = _oldMask;
+        Libc.rt_sigprocmask(Libc.SIG_SETMASK, &old, null);
+    }
+
+    /// <summary>Waits until the child has reached <paramref name="point"/>.</summary>
+    public void Await(int point)
+    {
+        Report report = Next();
+        if (report.Kind != Report.Reached || report.Value != point)
+            throw Failure(report);
+    }
+
+    /// <summary>Waits until execve has closed the pipe.</summary>
+    public void AwaitExecute()
+    {
+        Report report = Next();
+        if (report.Kind != 0)
+            throw Failure(report);
+    }
+
+    public void Continue()
+    {
+        byte go = 1;
+        Libc.write(_orders, &go, 1);
+    }
+
+    Report Next()
+    {
+        Report report = default;
+        nint n;
+        do
+            n = Libc.read(_reports, &report, (nuint)sizeof(Report));
+        while (n < 0 && Libc.errno == Libc.EINTR);
+        return n == sizeof(Report) ? report : default;
+    }
+
+    PsrunException Failure(Report report) => report.Kind == Report.Failure
+        ? new PsrunException(Explain(_plan, report), report.Errno)
+        : new PsrunException("the container's first process ended before its program was started");
+
+    public static string Explain(Plan plan, Report report)
+    {
+        string words = plan.Words(report.Value);
+        return (plan.Steps + report.Value)->Kind switch
+        {
+            StepKind.FindProgram or StepKind.Execute => Processes.ProgramSteps.Explain(words, report.Errno),
+            StepKind.RunProgram => Processes.HookRunner.Explain(words, report.Errno, report.Detail),
+            StepKind.RequireDevice when report.Errno == Libc.ENODEV => words,
+            _ => $"{words}: {Errnos.Text(report.Errno)}",
+        };
+    }
+
+    /// <summary>Ends what was started, whatever state it is in.</summary>
+    public void Abort()
+    {
+        if (Pid > 0)
+        {
+            Libc.kill(Pid, Libc.SIGKILL);
+            Reap(Pid);
+        }
+        if (HelperPid > 0 && HelperPid != Pid)
+            Reap(HelperPid);
+        Pid = HelperPid = 0;
+        RestoreSignals();
+    }
+
+    static void Reap(int pid)
+    {
+        int status;
+        while (Libc.waitpid(pid, &status, 0) < 0 && Libc.errno == Libc.EINTR)
+        {
+        }
+    }
+
+    public void Dispose()
+    {
+        Libc.close(_reports);
+        Libc.close(_orders);
+    }
+}

@@ -1,0 +1,155 @@
+using Containers.Linux;
+using Containers.Linux.Oci;
+using Psrun.Dance;
+
+namespace Psrun.Rootfs;
+
+/// <summary>
+/// Steps for the bundle's mounts. Each one is made detached (fsmount or open_tree) and then moved onto a descriptor of its target that was opened
+/// inside the root, so that no path of the image is ever resolved against the host's root.
+/// </summary>
+static unsafe class Mounts
+{
+    public static void Add(Plan plan, nint* root, Mount mount, CgroupMountSource cgroups)
+    {
+        string destination = Required(mount.Destination, "mounts: destination is missing");
+        if (mount.UidMappings != null || mount.GidMappings != null)
+            throw new PsrunException($"mounts: {destination}: id-mapped mounts are not supported");
+        MountOptions options = MountOptions.Parse(destination, mount.Options);
+        if (options.Bind || mount.Type == "bind")
+        {
+            AddBind(plan, root, destination, Required(mount.Source, $"mounts: {destination}: source is missing"), options);
+            return;
+        }
+        string type = Required(mount.Type, $"mounts: {destination}: type is missing");
+        if (type is "cgroup" or "cgroup2")
+        {
+            CgroupMounts.Add(plan, root, destination, type, options, cgroups);
+            return;
+        }
+        // A read-only /dev is closed when its nodes are in it.
+        bool later = Destination(destination) == "dev" && options.ReadOnly;
+        if (later)
+        {
+            options.Set &= ~(ulong)Libc.MOUNT_ATTR_RDONLY;
+            options.SuperblockFlags.Remove("ro");
+        }
+        nint* made = NewFileSystem(plan, $"mount {destination} ({type})", type, mount.Source ?? type, options);
+        // A link where proc or sysfs belongs would let the image choose what later writes to /proc/self reach.
+        Attach(plan, root, made, destination, type is "proc" or "sysfs" ? Child.TargetWithoutLinks : 0);
+        FinishAndClose(plan, made, options, $"mount {destination} ({type})");
+    }
+
+    /// <summary>The last word on a read-only /dev; see <see cref="Add"/>.</summary>
+    public static void CloseDev(Plan plan, nint* root, IReadOnlyList<Mount> mounts)
+    {
+        foreach (Mount mount in mounts)
+        {
+            if (Destination(mount.Destination!) != "dev" || mount.Type == "bind" || mount.Options?.Contains("ro") != true)
+                continue;
+            nint* dev = Target(plan, root, mount.Destination!, "make /dev read-only");
+            SetAttributes(plan, "make /dev read-only", dev, (ulong)Libc.MOUNT_ATTR_RDONLY, 0, recursive: false);
+            plan.Close(dev);
+        }
+    }
+
+    static void AddBind(Plan plan, nint* root, string destination, string source, MountOptions options)
+    {
+        string words = $"bind {source} to {destination}";
+        nint* tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text(source),
+            (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (options.Recursive ? Libc.AT_RECURSIVE : 0));
+        if (options.Data.Count > 0)
+            throw new PsrunException($"mounts: {destination}: option \"{options.Data[0]}\" means nothing for a bind mount");
+        SetAttributes(plan, words, tree, options.Set, options.Clear, recursive: false);
+        nint* target = plan.Cell();
+        string toMake = $"make the mount target {destination}";
+        plan.Do(toMake, StepKind.SkipUnlessFolder, tree, 1);
+        plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), 0)->Result = target;
+        plan.Do(toMake, StepKind.SkipUnlessFolder, tree, 1, 1);
+        plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), Child.TargetFile)->Result = target;
+        Move(plan, words, tree, target);
+        FinishAndClose(plan, tree, options, words);
+    }
+
+    /// <summary>fsopen, its options one by one (so that the failing one is named), fsmount.</summary>
+    public static nint* NewFileSystem(Plan plan, string words, string type, string source, MountOptions options)
+    {
+        nint* fs = plan.Open(words, Libc.SYS_fsopen, plan.Text(type), Libc.FSOPEN_CLOEXEC);
+        plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text("source"), plan.Text(source));
+        foreach (string flag in options.SuperblockFlags)
+            plan.Call($"{words}: option {flag}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_FLAG, plan.Text(flag));
+        foreach (string option in options.Data)
+        {
+            int equals = option.IndexOf('=');
+            if (equals < 0)
+                plan.Call($"{words}: option {option}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_FLAG, plan.Text(option));
+            else
+                plan.Call($"{words}: option {option}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text(option[..equals]), plan.Text(option[(equals + 1)..]));
+        }
+        plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_CMD_CREATE);
+        nint* made = plan.Open(words, Libc.SYS_fsmount, fs, Libc.FSMOUNT_CLOEXEC, options.Set);
+        plan.Close(fs);
+        return made;
+    }
+
+    /// <summary>Makes the target inside the root and moves the detached mount onto it.</summary>
+    public static void Attach(Plan plan, nint* root, nint* mount, string destination, int howMade = 0)
+    {
+        nint* target = plan.Cell();
+        plan.Do($"make the mount target {destination}", StepKind.OpenTarget, root, plan.Text(Destination(destination)), howMade)->Result = target;
+        Move(plan, $"mount onto {destination}", mount, target);
+    }
+
+    public static void Move(Plan plan, string words, nint* mount, nint* target, bool close = true)
+    {
+        nint empty = plan.Text("");
+        plan.Call(words, Libc.SYS_move_mount, mount, empty, target, empty, Libc.MOVE_MOUNT_F_EMPTY_PATH | Libc.MOVE_MOUNT_T_EMPTY_PATH);
+        if (close)
+            plan.Close(target);
+    }
+
+    /// <summary>An O_PATH descriptor of something that is there, inside the root.</summary>
+    public static nint* Target(Plan plan, nint* root, string destination, string words)
+    {
+        open_how* how = (open_how*)plan.Allocate(sizeof(open_how));
+        how->flags = (ulong)(Libc.O_PATH | Libc.O_CLOEXEC);
+        how->resolve = (ulong)Libc.RESOLVE_IN_ROOT;
+        return plan.Open(words, Libc.SYS_openat2, root, plan.Text(Destination(destination)), (nint)how, sizeof(open_how));
+    }
+
+    public static void SetAttributes(Plan plan, string words, nint* mount, ulong set, ulong clear, bool recursive, ulong propagation = 0)
+    {
+        if ((set | clear | propagation) == 0)
+            return;
+        mount_attr* attr = (mount_attr*)plan.Allocate(sizeof(mount_attr));
+        attr->attr_set = set;
+        attr->attr_clr = MountOptions.ClearFor(set, clear);
+        attr->propagation = propagation;
+        plan.Call(words, Libc.SYS_mount_setattr, mount, plan.Text(""), Libc.AT_EMPTY_PATH | (recursive ? Libc.AT_RECURSIVE : 0), (nint)attr, sizeof(mount_attr));
+    }
+
+    static void FinishAndClose(Plan plan, nint* mount, MountOptions options, string words)
+    {
+        SetAttributes(plan, words, mount, options.RecursiveSet, options.RecursiveClear, recursive: true);
+        SetAttributes(plan, words, mount, 0, 0, options.RecursivePropagation, options.Propagation);
+        plan.Close(mount);
+    }
+
+    /// <summary>The path inside the root, relative to it; `..` is taken as the root's own would be.</summary>
+    public static string Destination(string destination)
+    {
+        var parts = new List<string>();
+        foreach (string part in destination.Split('/'))
+        {
+            if (part is "" or ".")
+                continue;
+            if (part != "..")
+                parts.Add(part);
+            else if (parts.Count > 0)
+                parts.RemoveAt(parts.Count - 1);
+        }
+        return parts.Count == 0 ? "." : string.Join('/', parts);
+    }
+
+    static string Required(string? value, string message) => string.IsNullOrEmpty(value) ? throw new PsrunException(message) : value;
+}

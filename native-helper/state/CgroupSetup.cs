@@ -1,0 +1,112 @@
+using Containers.Linux;
+using Containers.Linux.Cgroups;
+using Containers.Linux.Oci;
+using Psrun.Rootfs;
+
+namespace Psrun.State;
+
+/// <summary>The container's control group, in every hierarchy of the host.</summary>
+sealed class CgroupSetup
+{
+    static CgroupHost? s_host;
+
+    static CgroupHost Host => s_host ??= CgroupHost.Detect();
+
+    readonly ControlGroup _group;
+    readonly bool _made;
+
+    CgroupSetup(ControlGroup group, bool made)
+    {
+        _group = group;
+        _made = made;
+    }
+
+    public string Path => _group.Path;
+
+    public static CgroupSetup Create(Spec spec, string id)
+    {
+        try
+        {
+            ControlGroup group = Host.Group(CgroupPath.Resolve(spec.Linux?.CgroupsPath, id));
+            // One that is there already is shared: it is used, and not taken away when this creation fails.
+            var setup = new CgroupSetup(group, made: group.Create());
+            try
+            {
+                group.Apply(spec.Linux?.Resources, create: true);
+                return setup;
+            }
+            catch
+            {
+                setup.Remove();
+                throw;
+            }
+        }
+        catch (CgroupException e)
+        {
+            throw new PsrunException("linux.resources: " + e.Message);
+        }
+    }
+
+    public void Attach(int pid) => _group.Attach(pid);
+
+    public void Remove()
+    {
+        if (_made)
+            _group.Remove();
+    }
+
+    public CgroupMountSource MountSource(bool ownNamespace)
+    {
+        var source = new CgroupMountSource
+        {
+            OwnNamespace = ownNamespace,
+            UnifiedOnly = Host.Kind == CgroupKind.V2,
+            UnifiedFolder = Host.Unified is { } unified ? _group.FolderIn(unified) : null,
+        };
+        foreach (CgroupHierarchy hierarchy in Host.Hierarchies)
+            if (hierarchy.Version == 1)
+                source.V1.Add(new CgroupMount(hierarchy.Name, System.IO.Path.GetFileName(hierarchy.MountPoint), _group.FolderIn(hierarchy)));
+        return source;
+    }
+
+    public static void AttachTo(string path, int pid) => Host.Group(path).Attach(pid);
+
+    public static bool IsFrozen(string path)
+    {
+        ControlGroup group = Host.Group(path);
+        return group.Exists && group.Frozen;
+    }
+
+    public static void Freeze(string path, bool frozen)
+    {
+        ControlGroup group = Host.Group(path);
+        if (!group.Exists)
+            return;
+        if (frozen)
+            group.Freeze();
+        else if (group.Frozen)
+            group.Thaw();
+    }
+
+    public static List<int> Processes(string path) => Host.Group(path).Processes(recursive: true);
+
+    /// <summary>Whether there was a process to signal.</summary>
+    public static bool SignalAll(string path, int signal)
+    {
+        ControlGroup group = Host.Group(path);
+        if (!group.Exists)
+            return false;
+        List<int> pids = group.Processes(recursive: true);
+        if (signal == Libc.SIGKILL)
+        {
+            if (pids.Count > 0)
+                group.Kill();
+            return pids.Count > 0;
+        }
+        foreach (int pid in pids)
+            Libc.kill(pid, signal);
+        return pids.Count > 0;
+    }
+
+    public static void RemoveAt(string path) => Host.Group(path).Remove();
+}

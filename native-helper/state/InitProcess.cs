@@ -1,0 +1,54 @@
+using System.Buffers.Text;
+using System.Text;
+using Containers.Linux;
+
+namespace Psrun.State;
+
+/// <summary>A container's init by pid and start time (proc_pid_stat(5), field 22): a pid alone may have become somebody else's.</summary>
+static unsafe class InitProcess
+{
+    public static ulong StartTime(int pid) => TryRead(pid, out ulong start, out _) ? start : 0;
+
+    public static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryRead(pid, out ulong start, out byte state) && start == startTime && state is not ((byte)'Z' or (byte)'X');
+
+    static bool TryRead(int pid, out ulong startTime, out byte state)
+    {
+        startTime = 0;
+        state = 0;
+        int fd = Libc.open($"/proc/{pid}/stat", Libc.O_RDONLY | Libc.O_CLOEXEC);
+        if (fd < 0)
+            return false;
+        byte* buffer = stackalloc byte[1024];
+        nint n = Libc.read(fd, buffer, 1024);
+        Libc.close(fd);
+        // The name stands in parentheses and may hold anything, parentheses and blanks too: fields are counted from the last one.
+        var text = new ReadOnlySpan<byte>(buffer, (int)Math.Max(n, 0));
+        int at = text.LastIndexOf((byte)')');
+        if (at < 0 || at + 2 >= text.Length)
+            return false;
+        text = text[(at + 2)..];
+        state = text[0];
+        for (int field = 3; field < 22; field++)
+        {
+            int blank = text.IndexOf((byte)' ');
+            if (blank < 0)
+                return false;
+            text = text[(blank + 1)..];
+        }
+        return Utf8Parser.TryParse(text, out startTime, out _);
+    }
+
+    /// <summary>A descriptor of the living init, or -1: opened first and checked then, so it cannot be another process's.</summary>
+    public static int OpenPidFd(int pid, ulong startTime)
+    {
+        if (pid <= 0)
+            return -1;
+        int fd = Libc.pidfd_open(pid, 0);
+        if (fd >= 0 && !IsAlive(pid, startTime))
+        {
+            Libc.close(fd);
+            return -1;
+        }
+        return fd;
+    }
+}

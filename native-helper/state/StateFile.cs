@@ -1,0 +1,130 @@
+using System.Buffers;
+using System.Text.Json;
+using Containers.Linux;
+using Containers.Linux.Oci;
+
+namespace Psrun.State;
+
+/// <summary>
+/// What psrun remembers of a container between its verbs: <c>&lt;root&gt;/&lt;id&gt;/state.json</c>, replaced atomically. Whether the container runs is never taken from
+/// here alone: the init's pid counts only together with its start time.
+/// </summary>
+sealed class StateFile
+{
+    public const string Creating = "creating", Created = "created", Running = "running", Paused = "paused", Stopped = "stopped";
+
+    public required string Id { get; init; }
+    public required string Bundle { get; init; }
+    public required string Rootfs { get; init; }
+    public string OciVersion { get; init; } = "1.3.0";
+    public DateTimeOffset CreatedAt { get; init; } = DateTimeOffset.UtcNow;
+    public uint Owner { get; init; }
+    public int Pid { get; set; }
+    public ulong PidStartTime { get; set; }
+    public bool Complete { get; set; }
+    public string? CgroupPath { get; set; }
+    public Dictionary<string, string>? Annotations { get; set; }
+    public Hooks? Hooks { get; set; }
+
+    public byte[] Write()
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteString("ociVersion", OciVersion);
+            json.WriteString("id", Id);
+            json.WriteNumber("pid", Pid);
+            json.WriteNumber("pidStartTime", PidStartTime);
+            json.WriteBoolean("complete", Complete);
+            json.WriteString("bundle", Bundle);
+            json.WriteString("rootfs", Rootfs);
+            json.WriteString("created", CreatedAt);
+            json.WriteNumber("owner", Owner);
+            if (CgroupPath != null)
+                json.WriteString("cgroupPath", CgroupPath);
+            WriteAnnotations(json, Annotations);
+            if (Hooks != null)
+            {
+                json.WritePropertyName("hooks");
+                OciJson.Write(json, Hooks);
+            }
+            json.WriteEndObject();
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    public static StateFile Read(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(bytes);
+            using JsonDocument document = JsonDocument.ParseValue(ref reader);
+            JsonElement o = document.RootElement;
+            return new StateFile
+            {
+                Id = o.GetProperty("id").GetString()!,
+                Bundle = o.GetProperty("bundle").GetString()!,
+                Rootfs = o.GetProperty("rootfs").GetString()!,
+                OciVersion = o.GetProperty("ociVersion").GetString()!,
+                CreatedAt = o.GetProperty("created").GetDateTimeOffset(),
+                Owner = o.GetProperty("owner").GetUInt32(),
+                Pid = o.GetProperty("pid").GetInt32(),
+                PidStartTime = o.GetProperty("pidStartTime").GetUInt64(),
+                Complete = o.GetProperty("complete").GetBoolean(),
+                CgroupPath = o.TryGetProperty("cgroupPath", out JsonElement cgroup) ? cgroup.GetString() : null,
+                Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
+                Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
+            };
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new PsrunException("state.json is not readable: " + e.Message);
+        }
+    }
+
+    static Dictionary<string, string> ReadAnnotations(JsonElement element)
+    {
+        var annotations = new Dictionary<string, string>();
+        foreach (JsonProperty property in element.EnumerateObject())
+            annotations[property.Name] = property.Value.GetString() ?? "";
+        return annotations;
+    }
+
+    static void WriteAnnotations(Utf8JsonWriter json, Dictionary<string, string>? annotations)
+    {
+        if (annotations is not { Count: > 0 })
+            return;
+        json.WriteStartObject("annotations");
+        foreach ((string key, string value) in annotations)
+            json.WriteString(key, value);
+        json.WriteEndObject();
+    }
+
+    /// <summary>The state as runtime.md "State" words it, with runc's further members; also the hooks' standard input.</summary>
+    public void WritePublic(Utf8JsonWriter json, string status, bool forHook)
+    {
+        json.WriteStartObject();
+        json.WriteString("ociVersion", OciVersion);
+        json.WriteString("id", Id);
+        json.WriteNumber("pid", status == Stopped ? 0 : Pid);
+        json.WriteString("status", status);
+        json.WriteString("bundle", Bundle);
+        if (!forHook)
+        {
+            json.WriteString("rootfs", Rootfs);
+            json.WriteString("created", CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ"));
+            json.WriteString("owner", Owner == 0 ? "root" : Owner.ToString());
+        }
+        WriteAnnotations(json, Annotations);
+        json.WriteEndObject();
+    }
+
+    public byte[] ForHook(string status)
+    {
+        var buffer = new ArrayBufferWriter<byte>(256);
+        using (var json = new Utf8JsonWriter(buffer))
+            WritePublic(json, status, forHook: true);
+        return buffer.WrittenSpan.ToArray();
+    }
+}

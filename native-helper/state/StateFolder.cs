@@ -1,0 +1,174 @@
+using System.Runtime.InteropServices;
+using Containers.Linux;
+
+namespace Psrun.State;
+
+/// <summary>
+/// <c>&lt;root&gt;/&lt;id&gt;</c>: making it claims the id; it is locked by flock(2) on the folder itself while a verb changes the container, and removed last.
+/// </summary>
+sealed unsafe class StateFolder : IDisposable
+{
+    readonly int _fd;
+
+    StateFolder(string root, string id, int fd)
+    {
+        Root = root;
+        Id = id;
+        _fd = fd;
+    }
+
+    public string Root { get; }
+    public string Id { get; }
+    public int Descriptor => _fd;
+    public string Path => Root + "/" + Id;
+
+    public static StateFolder Create(string root, string id)
+    {
+        MakeRoot(root);
+        if (Libc.mkdir(root + "/" + id, 0x1C0) < 0)
+            throw Libc.errno == Libc.EEXIST
+                ? new PsrunException($"container with id exists already: {id}")
+                : new PsrunException($"mkdir {root}/{id}: {Errnos.Text(Libc.errno)}");
+        StateFolder folder = Open(root, id)!;
+        folder.Lock();
+        return folder;
+    }
+
+    public static StateFolder? Open(string root, string id)
+    {
+        int fd = Libc.open(root + "/" + id, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+        return fd < 0 ? null : new StateFolder(root, id, fd);
+    }
+
+    /// <summary>The folder, locked, and its state. A folder that was removed while the lock was awaited counts as absent.</summary>
+    public static (StateFolder Folder, StateFile State) OpenLocked(string root, string id)
+    {
+        StateFolder folder = Open(root, ContainerId.Check(id)) ?? throw NotFound(id);
+        folder.Lock();
+        StateFile? state = folder.TryReadState();
+        if (state == null)
+        {
+            folder.Dispose();
+            throw NotFound(id);
+        }
+        return (folder, state);
+    }
+
+    public static PsrunException NotFound(string id) => new($"container does not exist: {id}");
+
+    public void Lock()
+    {
+        while (Libc.flock(_fd, Libc.LOCK_EX) < 0)
+            if (Libc.errno != Libc.EINTR)
+                throw new PsrunException($"lock {Path}: {Errnos.Text(Libc.errno)}");
+    }
+
+    public bool TryLock() => Libc.flock(_fd, Libc.LOCK_EX | Libc.LOCK_NB) == 0;
+
+    public void Unlock() => Libc.flock(_fd, Libc.LOCK_UN);
+
+    public StateFile? TryReadState()
+    {
+        byte[]? bytes = TryRead("state.json");
+        return bytes == null ? null : StateFile.Read(bytes);
+    }
+
+    byte[]? TryRead(string name)
+    {
+        int fd = Libc.openat(_fd, name, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+        if (fd < 0)
+            return null;
+        byte[] bytes = ReadAll(fd, 16 << 20, Path + "/" + name);
+        Libc.close(fd);
+        return bytes;
+    }
+
+    public static byte[] ReadAll(int fd, int limit, string name)
+    {
+        byte[] buffer = new byte[16 * 1024];
+        int length = 0;
+        while (true)
+        {
+            if (length == buffer.Length)
+                Array.Resize(ref buffer, buffer.Length * 2);
+            nint n;
+            fixed (byte* p = buffer)
+                n = Libc.read(fd, p + length, (nuint)(buffer.Length - length));
+            if (n < 0)
+                throw new PsrunException($"read {name}: {Errnos.Text(Libc.errno)}");
+            if (n == 0)
+                return buffer[..length];
+            length += (int)n;
+            if (length > limit)
+                throw new PsrunException($"{name}: larger than {limit} bytes");
+        }
+    }
+
+    /// <summary>Written beside it, then renamed: a reader sees the old text or the new one. /run is memory, so there is nothing to sync.</summary>
+    public void WriteState(StateFile state)
+    {
+        const string next = ".state.json";
+        int fd = Libc.openat(_fd, next, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0x180);
+        if (fd < 0)
+            throw new PsrunException($"write {Path}/state.json: {Errnos.Text(Libc.errno)}");
+        byte[] bytes = state.Write();
+        nint written;
+        fixed (byte* p = bytes)
+            written = Libc.write(fd, p, (nuint)bytes.Length);
+        Libc.close(fd);
+        if (written != bytes.Length || Libc.renameat2(_fd, next, _fd, "state.json", 0) < 0)
+            throw new PsrunException($"write {Path}/state.json: {Errnos.Text(Libc.errno)}");
+    }
+
+    public bool HasStartSocket => Libc.faccessat(_fd, "start.sock", 0, Libc.AT_SYMLINK_NOFOLLOW) == 0;
+
+    public void RemoveStartSocket() => Libc.unlinkat(_fd, "start.sock", 0);
+
+    /// <summary>The socket on which a created init waits. Bound by a short relative path: sockaddr_un holds 108 bytes.</summary>
+    public int ListenForStart()
+    {
+        int socket = Libc.socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0);
+        sockaddr_un address = StartAddress();
+        if (socket < 0 || Libc.bind(socket, &address, (uint)sizeof(sockaddr_un)) < 0 || Libc.listen(socket, 1) < 0)
+            throw new PsrunException($"{Path}/start.sock: {Errnos.Text(Libc.errno)}");
+        return socket;
+    }
+
+    /// <summary>A connection to the waiting init, or -1 when nobody listens any more.</summary>
+    public int ConnectToStart()
+    {
+        int socket = Libc.socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0);
+        sockaddr_un address = StartAddress();
+        if (socket >= 0 && Libc.connect(socket, &address, (uint)sizeof(sockaddr_un)) == 0)
+            return socket;
+        Libc.close(socket);
+        return -1;
+    }
+
+    sockaddr_un StartAddress() =>
+        sockaddr_un.TryMake(System.Text.Encoding.UTF8.GetBytes($"/proc/self/fd/{_fd}/start.sock"), out sockaddr_un address)
+            ? address
+            : throw new PsrunException($"{Path}/start.sock: path too long");
+
+    /// <summary>Idempotent. The state goes first: without it the folder is nobody's container any more.</summary>
+    public void Remove()
+    {
+        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock"])
+            Libc.unlinkat(_fd, name, 0);
+        Libc.rmdir(Path);
+    }
+
+    static void MakeRoot(string root)
+    {
+        int at = 0;
+        while (at >= 0)
+        {
+            at = root.IndexOf('/', at + 1);
+            string part = at < 0 ? root : root[..at];
+            if (Libc.mkdir(part, 0x1C0) < 0 && Libc.errno is not (Libc.EEXIST or Libc.EROFS))
+                throw new PsrunException($"mkdir {part}: {Errnos.Text(Libc.errno)}");
+        }
+    }
+
+    public void Dispose() => Libc.close(_fd);
+}

@@ -1,0 +1,25 @@
+namespace Psrun.State;
+
+/// <summary>A container's status, from what is true now rather than from what was written down.</summary>
+static class Status
+{
+    public static string Of(StateFolder folder, StateFile state)
+    {
+        if (!InitProcess.IsAlive(state.Pid, state.PidStartTime))
+            // A creation that is under way has not told the pid yet, but it holds the lock.
+            return !state.Complete && state.Pid == 0 && IsBeingMade(folder) ? StateFile.Creating : StateFile.Stopped;
+        if (!state.Complete)
+            return StateFile.Creating;
+        if (folder.HasStartSocket)
+            return StateFile.Created;
+        return state.CgroupPath != null && CgroupSetup.IsFrozen(state.CgroupPath) ? StateFile.Paused : StateFile.Running;
+    }
+
+    static bool IsBeingMade(StateFolder folder)
+    {
+        if (!folder.TryLock())
+            return true;
+        folder.Unlock();
+        return false;
+    }
+}

@@ -1,0 +1,246 @@
+using System.Globalization;
+using Containers.Linux;
+using Containers.Linux.Oci;
+using Psrun.Dance;
+using Psrun.Processes;
+using Psrun.State;
+
+namespace Psrun.Verbs;
+
+/// <summary>What the command line of create, run and restore says.</summary>
+sealed class CreationOptions
+{
+    public required string Root, Id, Bundle;
+    public string? PidFile, ConsoleSocket;
+    public int PreservedDescriptors;
+    public bool NoPivot, NoNewKeyring;
+    /// <summary>Leave the init waiting for `start`.</summary>
+    public bool WaitForStart;
+    /// <summary>Somebody stays with the program (run without --detach).</summary>
+    public bool Foreground;
+}
+
+/// <summary>
+/// Makes a container: state folder, cgroups, child, hooks, in the order of docs/flow.md. Fails as a whole: whatever was made is taken away again.
+/// </summary>
+sealed unsafe class Creation : IDisposable
+{
+    readonly CreationOptions _options;
+    StateFolder? _folder;
+    CgroupSetup? _cgroups;
+    Launch? _launch;
+    string? _pidFile;
+    readonly List<int> _descriptors = [];
+
+    Creation(CreationOptions options) => _options = options;
+
+    public Spec Spec { get; private set; } = null!;
+    public StateFile State { get; private set; } = null!;
+    public StateFolder Folder => _folder!;
+    public Launch Launch => _launch!;
+    int Pid => _launch!.Pid;
+
+    public static Creation Make(CreationOptions options)
+    {
+        var creation = new Creation(options);
+        try
+        {
+            creation.Make();
+            return creation;
+        }
+        catch
+        {
+            creation.Undo();
+            throw;
+        }
+    }
+
+    void Make()
+    {
+        ContainerId.Check(_options.Id);
+        Spec = SpecCheck.ReadBundle(_options.Bundle);
+        SpecCheck.Check(Spec);
+        string rootfs = Path.GetFullPath(Spec.Root!.Path!, _options.Bundle);
+        if (!Directory.Exists(rootfs))
+            throw new PsrunException($"root.path: {rootfs}: no such directory");
+        // Relative sources of mounts start here.
+        if (Libc.chdir(_options.Bundle) < 0)
+            throw new PsrunException($"bundle {_options.Bundle}: {Errnos.Text(Libc.errno)}");
+        if (_options.PidFile != null)
+            _pidFile = Path.GetFullPath(_options.PidFile, Program.InvocationFolder);
+        Namespaces namespaces = Namespaces.Read(Spec);
+        if (!namespaces.Has(Libc.CLONE_NEWNS))
+            throw new PsrunException("linux.namespaces: a container without a mount namespace is not supported");
+        CheckIdMaps(namespaces);
+
+        _folder = Claim();
+        State = new StateFile
+        {
+            Id = _options.Id,
+            Bundle = _options.Bundle,
+            Rootfs = rootfs,
+            OciVersion = Spec.OciVersion!,
+            Owner = Libc.geteuid(),
+            Annotations = Spec.Annotations,
+            Hooks = Spec.Hooks,
+        };
+        _cgroups = CgroupSetup.Create(Spec, _options.Id);
+        State.CgroupPath = _cgroups.Path;
+        _folder.WriteState(State);
+
+        bool terminal = Spec.Process!.Terminal == true;
+        if (!terminal && _options.ConsoleSocket != null)
+            throw new PsrunException("--console-socket: process.terminal is not true");
+        if (terminal && _options.ConsoleSocket == null)
+            throw new PsrunException("process.terminal: needs --console-socket");
+        var init = new InitOptions
+        {
+            Id = _options.Id,
+            Rootfs = rootfs,
+            Namespaces = namespaces,
+            Cgroups = _cgroups.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)),
+            Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
+            PreservedDescriptors = _options.PreservedDescriptors,
+            NoPivot = _options.NoPivot,
+            NoKeyring = _options.NoNewKeyring,
+        };
+        foreach ((string type, _, string path) in namespaces.Joined)
+            init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
+        if (terminal)
+            init.Console = Keep(ConsoleSocket.Connect(_options.ConsoleSocket!), "console socket");
+        if (HookRunner.NeedState(Spec.Hooks))
+            init.HookState = Keep(HookRunner.StateFile(State.ForHook(StateFile.Creating)), "hooks");
+        if (_options.WaitForStart)
+            init.StartSocket = Keep(_folder.ListenForStart(), "start.sock");
+
+        Plan plan = InitPlan.Build(Spec, init);
+        _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), namespaces.Joined.Count > 0);
+        _launch.Await(InitPlan.PointJoin);
+        _cgroups.Attach(Pid);
+        WriteIdMaps(namespaces);
+        State.Pid = Pid;
+        State.PidStartTime = InitProcess.StartTime(Pid);
+        _folder.WriteState(State);
+        _launch.Continue();
+
+        if (HookRunner.NeedParent(Spec.Hooks))
+        {
+            _launch.Await(InitPlan.PointHooks);
+            byte[] state = State.ForHook(StateFile.Creating);
+            HookRunner.Run("prestart", Spec.Hooks!.Prestart, state);
+            HookRunner.Run("createRuntime", Spec.Hooks.CreateRuntime, state);
+            _launch.Continue();
+        }
+        if (_options.WaitForStart)
+            _launch.Await(InitPlan.PointCreated);
+        else
+            _launch.AwaitExecute();
+        State.Complete = true;
+        _folder.WriteState(State);
+        if (_pidFile != null)
+            WritePidFile(_pidFile, Pid);
+        if (!_options.WaitForStart)
+            HookRunner.RunAfter("poststart", Spec.Hooks?.Poststart, State.ForHook(StateFile.Running));
+        if (!_options.Foreground)
+            _launch.RestoreSignals();
+        _folder.Unlock();
+    }
+
+    /// <summary>A folder without a state in it, and nobody who holds its lock, is what a creation left that was killed in its first moment.</summary>
+    StateFolder Claim()
+    {
+        if (StateFolder.Open(_options.Root, _options.Id) is { } left)
+        {
+            if (left.TryLock() && left.TryReadState() == null)
+                left.Remove();
+            left.Dispose();
+        }
+        return StateFolder.Create(_options.Root, _options.Id);
+    }
+
+    int Keep(int fd, string what)
+    {
+        if (fd < 0)
+            throw new PsrunException($"{what}: {Errnos.Text(Libc.errno)}");
+        _descriptors.Add(fd);
+        return fd;
+    }
+
+    void CheckIdMaps(Namespaces namespaces)
+    {
+        bool maps = Spec.Linux!.UidMappings is { Count: > 0 } || Spec.Linux.GidMappings is { Count: > 0 };
+        if (namespaces.IsNew(Libc.CLONE_NEWUSER))
+        {
+            if (Spec.Linux.UidMappings is not { Count: > 0 })
+                throw new PsrunException("linux.uidMappings: needed with a new user namespace");
+            if (Spec.Linux.GidMappings is not { Count: > 0 })
+                throw new PsrunException("linux.gidMappings: needed with a new user namespace");
+        }
+        else if (maps && !namespaces.Has(Libc.CLONE_NEWUSER))
+        {
+            throw new PsrunException("linux.uidMappings: needs a user namespace");
+        }
+        if (Spec.Linux.TimeOffsets is { Count: > 0 } && !namespaces.IsNew(Libc.CLONE_NEWTIME))
+            throw new PsrunException("linux.timeOffsets: needs a new time namespace");
+    }
+
+    void WriteIdMaps(Namespaces namespaces)
+    {
+        if (!namespaces.IsNew(Libc.CLONE_NEWUSER))
+            return;
+        WriteMap("uid_map", Spec.Linux!.UidMappings!, "linux.uidMappings");
+        WriteMap("gid_map", Spec.Linux.GidMappings!, "linux.gidMappings");
+    }
+
+    void WriteMap(string file, List<LinuxIdMapping> maps, string field)
+    {
+        string text = "";
+        foreach (LinuxIdMapping map in maps)
+            text += string.Create(CultureInfo.InvariantCulture, $"{map.ContainerId ?? 0} {map.HostId ?? 0} {map.Size ?? 0}\n");
+        string path = $"/proc/{Pid}/{file}";
+        int fd = Libc.open(path, Libc.O_WRONLY | Libc.O_CLOEXEC);
+        byte[] bytes = System.Text.Encoding.ASCII.GetBytes(text);
+        nint written = -1;
+        int errno = Libc.errno;
+        if (fd >= 0)
+        {
+            // The kernel takes a map in one write only.
+            fixed (byte* p = bytes)
+                written = Libc.write(fd, p, (nuint)bytes.Length);
+            errno = Libc.errno;
+            Libc.close(fd);
+        }
+        if (written != bytes.Length)
+            throw new PsrunException($"{field}: {Errnos.Text(errno)}");
+    }
+
+    /// <summary>Written beside it and renamed: whoever waits for the file never reads half a number.</summary>
+    public static void WritePidFile(string path, int pid)
+    {
+        string next = $"{Path.GetDirectoryName(path)}/.{Path.GetFileName(path)}";
+        int fd = Libc.open(next, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_CLOEXEC, 0x1B6);
+        if (fd < 0)
+            throw new PsrunException($"--pid-file: {next}: {Errnos.Text(Libc.errno)}");
+        Log.Write(fd, pid.ToString(CultureInfo.InvariantCulture));
+        Libc.close(fd);
+        if (Libc.rename(next, path) < 0)
+            throw new PsrunException($"--pid-file: {path}: {Errnos.Text(Libc.errno)}");
+    }
+
+    void Undo()
+    {
+        _launch?.Abort();
+        _cgroups?.Remove();
+        _folder?.Remove();
+        Dispose();
+    }
+
+    public void Dispose()
+    {
+        foreach (int fd in _descriptors)
+            Libc.close(fd);
+        _descriptors.Clear();
+        _launch?.Dispose();
+        _folder?.Dispose();
+    }
+}

@@ -1,0 +1,62 @@
+using Containers.Linux;
+using Psrun.Processes;
+using Psrun.State;
+
+namespace Psrun.Verbs;
+
+/// <summary>delete: takes away all that create made. May be repeated, and finishes what a killed create or delete left.</summary>
+static unsafe class DeleteVerb
+{
+    public static int Run(string root, ReadOnlySpan<string> args)
+    {
+        Options options = Options.Parse(args, ["f,force"], limit: int.MaxValue, out _);
+        string id = ContainerId.Check(CreateVerb.OneId(options, "delete"));
+        bool force = options.Has("force");
+        using StateFolder? folder = StateFolder.Open(root, id);
+        if (folder == null)
+            return force ? 0 : throw StateFolder.NotFound(id);
+        folder.Lock();
+        StateFile? state = folder.TryReadState();
+        if (state == null)
+        {
+            if (!force)
+                throw StateFolder.NotFound(id);
+            folder.Remove();
+            return 0;
+        }
+        string status = Status.Of(folder, state);
+        if (status != StateFile.Stopped && !force)
+            throw new PsrunException($"cannot delete container {id} that is not stopped: {status}");
+        Remove(folder, state);
+        return 0;
+    }
+
+    public static void Remove(StateFolder folder, StateFile state)
+    {
+        End(state);
+        if (state.CgroupPath != null)
+        {
+            CgroupSetup.SignalAll(state.CgroupPath, Libc.SIGKILL);
+            CgroupSetup.RemoveAt(state.CgroupPath);
+        }
+        folder.Remove();
+        HookRunner.RunAfter("poststop", state.Hooks?.Poststop, state.ForHook(StateFile.Stopped));
+    }
+
+    /// <summary>SIGKILL to the init, then its end awaited on the pidfd: the cgroup cannot go before.</summary>
+    static void End(StateFile state)
+    {
+        int pidfd = InitProcess.OpenPidFd(state.Pid, state.PidStartTime);
+        if (pidfd < 0)
+            return;
+        Libc.pidfd_send_signal(pidfd, Libc.SIGKILL, null, 0);
+        if (state.CgroupPath != null)
+            CgroupSetup.Freeze(state.CgroupPath, frozen: false);
+        pollfd poll;
+        poll.fd = pidfd;
+        poll.events = Libc.POLLIN;
+        if (Libc.poll(&poll, 1, 10_000) == 0)
+            throw new PsrunException($"the container's init {state.Pid} did not end within 10 s of SIGKILL");
+        Libc.close(pidfd);
+    }
+}

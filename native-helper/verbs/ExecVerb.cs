@@ -1,0 +1,104 @@
+using Containers.Linux;
+using Containers.Linux.Oci;
+using Psrun.Dance;
+using Psrun.Processes;
+using Psrun.State;
+
+namespace Psrun.Verbs;
+
+/// <summary>exec: a further process in a running container.</summary>
+static unsafe class ExecVerb
+{
+    public static int Run(string root, ReadOnlySpan<string> args)
+    {
+        Options options = Options.Parse(args,
+            ["console-socket=", "cwd=", "e,env=", "t,tty", "u,user=", "g,additional-gids=", "p,process=", "d,detach", "pid-file=", "no-new-privs", "c,cap=", "preserve-fds=",
+                "process-label=", "apparmor=", "ignore-paused"], limit: 1, out int used);
+        if (options.Arguments.Count == 0)
+            throw new PsrunException("exec: a container id is needed");
+        if (options.Value("process-label") is { Length: > 0 } || options.Value("apparmor") is { Length: > 0 })
+            throw new PsrunException("--process-label, --apparmor: are not supported");
+        string id = ContainerId.Check(options.Arguments[0]);
+        using StateFolder folder = StateFolder.Open(root, id) ?? throw StateFolder.NotFound(id);
+        StateFile state = folder.TryReadState() ?? throw StateFolder.NotFound(id);
+        string status = Status.Of(folder, state);
+        if (status is StateFile.Stopped or StateFile.Creating)
+            throw new PsrunException($"cannot exec in a {status} container");
+        if (status == StateFile.Paused && !options.Has("ignore-paused"))
+            throw new PsrunException("cannot exec in a paused container (use --ignore-paused to override)");
+        Process process = ExecProcess.Read(options, args[used..], state);
+        bool detach = options.Has("detach");
+        bool terminal = process.Terminal == true;
+        if (terminal != (options.Value("console-socket") != null))
+            throw new PsrunException(terminal ? "process.terminal: needs --console-socket" : "--console-socket: the process has no terminal");
+
+        int init = InitProcess.OpenPidFd(state.Pid, state.PidStartTime);
+        if (init < 0)
+            throw new PsrunException("cannot exec in a stopped container");
+        nint foreign = ForeignNamespaces(state.Pid);
+        int console = terminal ? ConsoleSocket.Connect(options.Value("console-socket")!) : -1;
+        List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
+        Plan plan = ExecPlan.Build(id, process, environment, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
+
+        using Launch launch = LaunchInside(plan, init, (foreign & Libc.CLONE_NEWPID) != 0);
+        try
+        {
+            launch.Await(InitPlan.PointJoin);
+            if (state.CgroupPath != null)
+                CgroupSetup.AttachTo(state.CgroupPath, launch.Pid);
+            launch.Continue();
+            launch.AwaitExecute();
+            if (options.Value("pid-file") is string pidFile)
+                Creation.WritePidFile(Path.GetFullPath(pidFile), launch.Pid);
+        }
+        catch
+        {
+            launch.Abort();
+            throw;
+        }
+        return detach ? 0 : Foreground.Wait(launch);
+    }
+
+    /// <summary>
+    /// Only children are born into the pid namespace that this thread enters; this process stays where it is. While the two differ it can make
+    /// no thread (clone(2), EINVAL), so the thread goes back at once.
+    /// </summary>
+    static Launch LaunchInside(Plan plan, int init, bool pidNamespace)
+    {
+        if (!pidNamespace)
+            return new Launch(plan, 0, clonesAgain: false);
+        int own = Libc.open("/proc/self/ns/pid", Libc.O_RDONLY | Libc.O_CLOEXEC);
+        if (own < 0 || Libc.setns(init, Libc.CLONE_NEWPID) < 0)
+            throw new PsrunException($"join the pid namespace: {Errnos.Text(Libc.errno)}");
+        try
+        {
+            return new Launch(plan, 0, clonesAgain: false);
+        }
+        finally
+        {
+            Libc.setns(own, Libc.CLONE_NEWPID);
+            Libc.close(own);
+        }
+    }
+
+    /// <summary>The namespaces of the init that are not ours already: a setns into one's own user namespace is an error.</summary>
+    static nint ForeignNamespaces(int pid)
+    {
+        nint foreign = 0;
+        foreach ((string name, nint flag) in (ReadOnlySpan<(string, nint)>)[("user", Libc.CLONE_NEWUSER), ("mnt", Libc.CLONE_NEWNS), ("pid", Libc.CLONE_NEWPID), ("net", Libc.CLONE_NEWNET),
+            ("ipc", Libc.CLONE_NEWIPC), ("uts", Libc.CLONE_NEWUTS), ("cgroup", Libc.CLONE_NEWCGROUP), ("time", Libc.CLONE_NEWTIME)])
+        {
+            string? theirs = Link($"/proc/{pid}/ns/{name}");
+            if (theirs != null && theirs != Link("/proc/self/ns/" + name))
+                foreign |= flag;
+        }
+        return foreign;
+    }
+
+    static string? Link(string path)
+    {
+        byte* buffer = stackalloc byte[64];
+        nint n = Libc.readlinkat(Libc.AT_FDCWD, path, buffer, 64);
+        return n <= 0 ? null : System.Text.Encoding.ASCII.GetString(buffer, (int)n);
+    }
+}

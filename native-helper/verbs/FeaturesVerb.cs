@@ -1,0 +1,40 @@
+using Containers.Linux;
+using Containers.Linux.Oci;
+
+namespace Psrun.Verbs;
+
+/// <summary>features: features.md. What is not listed here is refused by name.</summary>
+static class FeaturesVerb
+{
+    public static int Run(ReadOnlySpan<string> args)
+    {
+        if (args.Length > 0)
+            throw new PsrunException($"features: \"{args[0]}\" is not expected");
+        var capabilities = new List<string>();
+        for (int i = 0; Capabilities.Name(i) is string name; i++)
+            capabilities.Add(name);
+        var features = new Features
+        {
+            OciVersionMin = "1.0.0",
+            OciVersionMax = Program.SpecVersion,
+            Hooks = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+            MountOptions = Rootfs.MountOptions.Names(),
+            Linux = new LinuxFeatures
+            {
+                Namespaces = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
+                Capabilities = capabilities,
+                Cgroup = new CgroupFeatures { V1 = true, V2 = true, Systemd = false, SystemdUser = false, Rdma = false },
+                Seccomp = new SeccompFeatures { Enabled = false },
+                Apparmor = new ToggleFeature { Enabled = false },
+                Selinux = new ToggleFeature { Enabled = false },
+                IntelRdt = new IntelRdtFeatures { Enabled = false },
+                MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = false } },
+                NetDevices = new ToggleFeature { Enabled = false },
+            },
+            Annotations = new Dictionary<string, string> { ["org.containers.psrun.version"] = Program.Version },
+        };
+        Log.Write(1, OciJson.Write(features, indented: true));
+        Log.Write(1, "\n");
+        return 0;
+    }
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text;
+using Psrun.State;
+
+namespace Psrun.Verbs;
+
+/// <summary>list: as runc's, a table or JSON.</summary>
+static class ListVerb
+{
+    public static int Run(string root, ReadOnlySpan<string> args)
+    {
+        Options options = Options.Parse(args, ["q,quiet", "f,format="], limit: 0, out int used);
+        if (used != args.Length)
+            throw new PsrunException($"list: \"{args[used]}\" is not expected");
+        var rows = new List<(StateFile State, string Status)>();
+        if (Directory.Exists(root))
+        {
+            string[] names = Directory.GetDirectories(root);
+            Array.Sort(names, StringComparer.Ordinal);
+            foreach (string name in names)
+            {
+                using StateFolder? folder = StateFolder.Open(root, Path.GetFileName(name));
+                if (folder?.TryReadState() is { } state)
+                    rows.Add((state, Status.Of(folder, state)));
+            }
+        }
+        switch (options.Value("format"))
+        {
+            case "json":
+                WriteJson(rows);
+                break;
+            case null or "table" when options.Has("quiet"):
+                foreach ((StateFile state, _) in rows)
+                    Log.Write(1, state.Id + "\n");
+                break;
+            case null or "table":
+                WriteTable(rows);
+                break;
+            case string other:
+                throw new PsrunException($"--format: \"{other}\" is none of table, json");
+        }
+        return 0;
+    }
+
+    static void WriteJson(List<(StateFile State, string Status)> rows)
+    {
+        if (rows.Count == 0)
+        {
+            Log.Write(1, "null");
+            return;
+        }
+        Log.Write(1, StateVerb.Json(json =>
+        {
+            json.WriteStartArray();
+            foreach ((StateFile state, string status) in rows)
+                state.WritePublic(json, status, forHook: false);
+            json.WriteEndArray();
+        }, indented: false));
+    }
+
+    static void WriteTable(List<(StateFile State, string Status)> rows)
+    {
+        var cells = new List<string[]> { new[] { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" } };
+        foreach ((StateFile state, string status) in rows)
+            cells.Add([state.Id, (status == StateFile.Stopped ? 0 : state.Pid).ToString(CultureInfo.InvariantCulture), status, state.Bundle,
+                state.CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture), state.Owner == 0 ? "root" : state.Owner.ToString(CultureInfo.InvariantCulture)]);
+        var text = new StringBuilder();
+        foreach (string[] row in cells)
+        {
+            for (int column = 0; column < row.Length; column++)
+            {
+                int width = 12;
+                foreach (string[] other in cells)
+                    width = Math.Max(width, other[column].Length + 1);
+                text.Append(column == row.Length - 1 ? row[column] : row[column].PadRight(width));
+            }
+            text.Append('\n');
+        }
+        Log.Write(1, text.ToString());
+    }
+}

@@ -1,0 +1,34 @@
+using Containers.Linux;
+using Psrun.Dance;
+using Psrun.Processes;
+using Psrun.State;
+
+namespace Psrun.Verbs;
+
+/// <summary>start: connects to the waiting init; the end of that connection is its execve.</summary>
+static unsafe class StartVerb
+{
+    public static int Run(string root, ReadOnlySpan<string> args)
+    {
+        string id = CreateVerb.OneId(Options.Parse(args, [], limit: int.MaxValue, out int _), "start");
+        (StateFolder folder, StateFile state) = StateFolder.OpenLocked(root, id);
+        using StateFolder held = folder;
+        string status = Status.Of(folder, state);
+        if (status != StateFile.Created)
+            throw new PsrunException($"cannot start a container in the {status} state");
+        int connection = folder.ConnectToStart();
+        if (connection < 0)
+            throw new PsrunException("cannot start a container that has stopped");
+        folder.RemoveStartSocket();
+        Report report = default;
+        nint n;
+        do
+            n = Libc.read(connection, &report, (nuint)sizeof(Report));
+        while (n < 0 && Libc.errno == Libc.EINTR);
+        Libc.close(connection);
+        if (n == sizeof(Report))
+            throw new PsrunException(ProgramSteps.Explain("exec: the container's program", report.Errno));
+        HookRunner.RunAfter("poststart", state.Hooks?.Poststart, state.ForHook(StateFile.Running));
+        return 0;
+    }
+}
