@@ -5,6 +5,7 @@ namespace Containers.Linux.Cgroups;
 public sealed unsafe partial class ControlGroup
 {
     const int MostRounds = 64;
+    const int MostHeld = 256;
 
     /// <summary>Pids in the group, in rising order; with <paramref name="recursive"/> also those in groups below it. Empty when there is no such group.
     /// Processes of other pid namespaces, which have no number here, are left out.</summary>
@@ -47,6 +48,16 @@ public sealed unsafe partial class ControlGroup
         if (Host.Find("freezer") is { Version: 1 } freezer) { CgroupTree.ThawAll(freezer.Folder(Path)); }
     }
 
+    /// <summary>Sends a signal once to every process that is in the group and below it now; never to one that has left and whose pid was given
+    /// away. For SIGKILL, <see cref="Kill"/> also reaches what is forked meanwhile.</summary>
+    /// <returns>How many were told.</returns>
+    /// <exception cref="LinuxException">EINVAL: no such signal.</exception>
+    public int Signal(int signal)
+    {
+        RefuseRoot("signalled");
+        return SignalMembers(Processes(recursive: true), signal).Count;
+    }
+
     void KillOneByOne(bool freeze)
     {
         var told = new HashSet<int>();
@@ -57,39 +68,40 @@ public sealed unsafe partial class ControlGroup
             if (anew.Count == 0) { return; }
             // Who forks faster than we list is held still from the second round on.
             if (round == 1 && freeze) { TryFreeze(); }
-            foreach (var pid in SignalMembers(anew)) { told.Add(pid); }
+            foreach (var pid in SignalMembers(anew, Libc.SIGKILL)) { told.Add(pid); }
         }
         throw new CgroupException("CgroupBusy", $"{Path}: new processes kept appearing while it was killed");
     }
 
     // A pid is only believed while it stands in the list: first hold the process, then look again, then send.
-    List<int> SignalMembers(List<int> pids)
+    List<int> SignalMembers(List<int> pids, int signal)
     {
-        var held = new List<(int Pid, int Fd)>(pids.Count);
-        var sent = new List<int>();
-        try
+        var sent = new List<int>(pids.Count);
+        // A group may hold more processes than we may hold descriptors.
+        for (var from = 0; from < pids.Count; from += MostHeld)
         {
-            foreach (var pid in pids)
+            var held = new List<(int Pid, int Fd)>();
+            try
             {
-                var fd = Libc.pidfd_open(pid, 0);
-                if (fd >= 0) { held.Add((pid, fd)); }
-                else if (Libc.errno is Libc.EMFILE or Libc.ENFILE && held.Count > 0) { break; }
-                else if (Libc.errno != Libc.ESRCH) { throw new LinuxException("pidfd_open", pid.ToString(System.Globalization.CultureInfo.InvariantCulture), Libc.errno); }
-            }
-            var still = Processes(recursive: true);
-            foreach (var (pid, fd) in held)
-            {
-                if (still.BinarySearch(pid) < 0) { continue; }
-                if (Libc.pidfd_send_signal(fd, Libc.SIGKILL, null, 0) != 0 && Libc.errno != Libc.ESRCH)
+                foreach (var pid in pids.GetRange(from, Math.Min(MostHeld, pids.Count - from)))
                 {
-                    throw new LinuxException("pidfd_send_signal", pid.ToString(System.Globalization.CultureInfo.InvariantCulture), Libc.errno);
+                    var fd = Libc.pidfd_open(pid, 0);
+                    if (fd >= 0) { held.Add((pid, fd)); }
+                    else if (Libc.errno != Libc.ESRCH) { LinuxException.Check(fd, "pidfd_open", pid); }
                 }
-                sent.Add(pid);
+                var still = Processes(recursive: true);
+                foreach (var (pid, fd) in held)
+                {
+                    if (still.BinarySearch(pid) < 0) { continue; }
+                    var result = Libc.pidfd_send_signal(fd, signal, null, 0);
+                    if (result < 0 && Libc.errno != Libc.ESRCH) { LinuxException.Check(result, "pidfd_send_signal", pid); }
+                    sent.Add(pid);
+                }
             }
-        }
-        finally
-        {
-            foreach (var (_, fd) in held) { Libc.close(fd); }
+            finally
+            {
+                foreach (var (_, fd) in held) { Libc.close(fd); }
+            }
         }
         return sent;
     }
