@@ -49,10 +49,22 @@ sealed class ShimClient : IDisposable
     /// <summary>A request and its answer, which may be an error.</summary>
     public JsonObject Try(string op, params (string Name, JsonNode? Value)[] members)
     {
-        var asked = Ask(op, members);
+        return AnswerTo(Ask(op, members));
+    }
+
+    /// <summary>The answer to what was asked before; other messages on the way are kept.</summary>
+    public JsonObject AnswerTo(int asked)
+    {
+        for (var kept = events.Count; kept > 0; kept--)
+        {
+            var json = events.Dequeue();
+            if ((int?)json["seq"] == asked)
+                return json;
+            events.Enqueue(json);
+        }
         while (true)
         {
-            var json = NextJson() ?? throw new IOException($"closed before the answer to {op}");
+            var json = NextJson() ?? throw new IOException($"closed before the answer to request {asked}");
             if ((int?)json["seq"] == asked)
                 return json;
             events.Enqueue(json);

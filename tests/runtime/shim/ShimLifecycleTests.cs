@@ -19,8 +19,9 @@ public sealed class ShimLifecycleTests : ShimTest
         Assert.Equal(HostState.StartTime(task.Pid), (ulong)task.Record("task.json")["pidStartTime"]!);
         Assert.Equal(HostState.StartTime(task.ShimPid), (ulong)task.Record("task.json")["shimStartTime"]!);
 
+        var waiting = client.Ask("wait");
         client.Call("signal", ("signal", 9));
-        var exit = client.Call("wait");
+        var exit = client.AnswerTo(waiting);
         Assert.Equal((137, 9), ((int)exit["exitCode"]!, (int)exit["signal"]!));
         task.WaitForShim();
         Assert.Equal("stopped", (string)task.Record("task.json")["state"]!);
@@ -132,8 +133,9 @@ public sealed class ShimLifecycleTests : ShimTest
         client.Call("resume");
         Assert.Equal("running", (string)task.Record("task.json")["state"]!);
         client.Call("pause");
+        var waiting = client.Ask("wait");
         client.Call("signal", ("signal", 9));
-        Assert.Equal(137, (int)client.Call("wait")["exitCode"]!);
+        Assert.Equal(137, (int)client.AnswerTo(waiting)["exitCode"]!);
     }
 
     [RuntimeFact]

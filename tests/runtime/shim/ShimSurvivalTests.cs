@@ -40,8 +40,8 @@ public sealed class ShimSurvivalTests : ShimTest
         var shim = (int)JsonNode.Parse(File.ReadAllText(answer))!["pid"]!;
         Assert.NotNull(HostState.StartTime(shim));
         task.Start();
-        Assert.Equal(8, (int)task.Wait()["exitCode"]!);
         Assert.True(Native.WaitForEnd(shim, TimeSpan.FromSeconds(30)));
+        Assert.Equal(8, (int)task.Record("exit.json")["exitCode"]!);
         Assert.Equal("before\nafter\n", Encoding.ASCII.GetString(task.Logged("stdout")));
     }
 
