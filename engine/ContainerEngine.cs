@@ -16,6 +16,7 @@ public sealed class ContainerEngine
         Logs = new ContainerLogs(this);
         Cgroups = new ContainerCgroups(this);
         Namespaces = new LinuxNamespaces(this);
+        Measurements = new ContainerMeasurements(this);
         Host = new ContainerHost(this);
     }
 
@@ -25,6 +26,7 @@ public sealed class ContainerEngine
     public ContainerLogs Logs { get; }
     public ContainerCgroups Cgroups { get; }
     public LinuxNamespaces Namespaces { get; }
+    public ContainerMeasurements Measurements { get; }
     public ContainerHost Host { get; }
 
     /// <summary>The version of this library, which is the module's.</summary>

@@ -39,6 +39,16 @@ public sealed class ContainerStore
         return Task.FromResult(ToContainer(record, ContainerTaskState.None));
     }
 
+    /// <summary>The spec that a container of these options would get; nothing is made. A root filesystem that is not named is taken to be empty.</summary>
+    /// <exception cref="ContainerException">As <see cref="CreateAsync"/>, as far as the spec goes.</exception>
+    public Spec NewSpec(ContainerCreateOptions options)
+    {
+        var ns = engine.NamespaceOr(options.ContainerNamespace);
+        var id = options.Id is null ? Names.Random() : Names.Id(options.Id);
+        var rootfs = options.RootfsPath ?? "rootfs";
+        return SpecBuilder.Build(options, rootfs, id, RecordBuilder.CgroupPath(options.CgroupParent, ns, id), []);
+    }
+
     /// <summary>The container with this id.</summary>
     /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>InvalidId</c>.</exception>
     public Container Get(string id, string? containerNamespace = null)
@@ -227,8 +237,11 @@ public sealed class ContainerStore
             var name = Path.GetFileName(folder);
             if (!name.StartsWith(".new-", StringComparison.Ordinal) && !name.StartsWith(".del-", StringComparison.Ordinal)) { continue; }
             if (Syscall.rmdir(folder) == 0) { continue; }
-            using var held = ContainerLock.TryAcquire(Path.Combine(folder, "lock"));
-            if (held is not null) { Folders.RemoveTree(folder); }
+            var file = Path.Combine(folder, "lock");
+            using var held = ContainerLock.TryAcquire(file);
+            // A removal that was cut off may have got as far as the lock.
+            var cutOff = name.StartsWith(".del-", StringComparison.Ordinal) && !File.Exists(file);
+            if (held is not null || cutOff) { Folders.RemoveTree(folder); }
         }
     }
 

@@ -40,5 +40,4 @@ public static class ErrorIds
     public const string TaskPaused = nameof(TaskPaused);
     public const string TaskRunning = nameof(TaskRunning);
     public const string UserNotFound = nameof(UserNotFound);
-    public const string WaitTimeout = nameof(WaitTimeout);
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Containers.Linux;
+using Containers.Linux.Cgroups;
 using Containers.Linux.Oci;
 using Mono.Unix.Native;
 
@@ -19,6 +20,32 @@ static class ResourceSpec
             Cpu = Cpu(o),
             Pids = o.ProcessLimit is { } pids ? new LinuxPids { Limit = Limit("ProcessLimit", pids) } : null,
             BlockIo = Io(o.IoLimit),
+        };
+    }
+
+    /// <summary>A change of limits that are there: nothing is added to what is said, and device rules stay.</summary>
+    internal static LinuxResources Change(CgroupLimitChange c)
+    {
+        var o = new ContainerCreateOptions
+        {
+            Cpu = c.Cpu, CpuWeight = c.CpuWeight, CpuSet = c.CpuSet, MemorySet = c.MemorySet, ProcessLimit = c.ProcessLimit, IoLimit = c.IoLimit,
+        };
+        LinuxMemory? memory = null;
+        if (c.Memory is not null || c.MemorySwap is not null || c.MemoryReservation is not null)
+        {
+            memory = new LinuxMemory
+            {
+                Limit = c.Memory is { } limit ? Limit("Memory", limit) : null,
+                Swap = c.MemorySwap is { } swap ? Limit("MemorySwap", swap) : null,
+                Reservation = c.MemoryReservation is { } soft ? Limit("MemoryReservation", soft) : null,
+            };
+        }
+        return new LinuxResources
+        {
+            Memory = memory,
+            Cpu = Cpu(o),
+            Pids = c.ProcessLimit is { } pids ? new LinuxPids { Limit = Limit("ProcessLimit", pids) } : null,
+            BlockIo = Io(c.IoLimit),
         };
     }
 
@@ -51,11 +78,8 @@ static class ResourceSpec
         };
     }
 
-    /// <summary>
-    /// Shares (v1) of a weight (v2), the inverse of what runtimes do with shares on v2 hosts, rounded up so that the same weight
-    /// comes out there again. The kernel's defaults, 100 and 1024, are kept a pair.
-    /// </summary>
-    internal static ulong SharesOf(long weight) => weight == 100 ? 1024 : 2 + ((ulong)(weight - 1) * 262142 + 9998) / 9999;
+    /// <summary>Shares (v1) of a weight (v2), so that the runtime makes the same weight of them again; the kernel's defaults stay a pair.</summary>
+    internal static ulong SharesOf(long weight) => weight == 100 ? 1024 : ResourceValues.WeightToShares((ulong)weight);
 
     static LinuxBlockIo? Io(IReadOnlyList<ContainerIoLimit>? limits)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Containers.Linux;
 
 namespace Containers;
 
@@ -105,19 +106,5 @@ static class ProcessTruth
     /// <summary>Whether the process with this pid and this start time (clock ticks, proc_pid_stat(5), field 22) exists and is not a zombie.</summary>
     internal static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryStat(pid, out var state, out var started) && started == startTime && state is not ('Z' or 'X');
 
-    internal static bool TryStat(int pid, out char state, out ulong startTime)
-    {
-        state = 'X';
-        startTime = 0;
-        string text;
-        try { text = File.ReadAllText($"/proc/{pid}/stat"); }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { return false; }
-        // The name before the last ')' may hold anything.
-        var end = text.LastIndexOf(')');
-        if (end < 0) { return false; }
-        var fields = text[(end + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (fields.Length < 20) { return false; }
-        state = fields[0][0];
-        return ulong.TryParse(fields[19], out startTime);
-    }
+    internal static bool TryStat(int pid, out char state, out ulong startTime) => ProcessStat.TryReadStart(pid, out state, out startTime);
 }
