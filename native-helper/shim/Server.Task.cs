@@ -13,6 +13,7 @@ sealed partial class Server
     Containers.Linux.Cgroups.ControlGroup? initGroup;
     bool initOwnsPidNamespace, starting, ending, recorded, deleting, deleted;
     int? initStatus;
+    ulong? shimStartTime;
     EventLoop.Deadline? callsDeadline;
     // Verbs that change the state, one after another.
     readonly Queue<Action> changes = new();
@@ -69,8 +70,6 @@ sealed partial class Server
             if (exec.Pid > 0) exec.WriteExec(w);
         w.WriteEndArray();
     }
-
-    ulong? shimStartTime;
 
     public void WriteState(Utf8JsonWriter w)
     {

@@ -25,6 +25,9 @@ sealed partial class Server
     readonly List<Connection> connections = new();
     readonly DateTimeOffset createdAt = DateTimeOffset.UtcNow;
     Watch? listener, launcher, signals;
+    // What is ours to take away when the task cannot be created, and why it could not.
+    bool ownsSocket, runtimeHasIt;
+    ShimException? abandoned;
     bool finished;
     int exitStatus;
 
@@ -83,11 +86,7 @@ sealed partial class Server
     {
         // First of all: the socket's name is what keeps two shims from one task.
         int socket = Sys.Listen("shim.sock", 128);
-        if (socket == -Libc.EADDRINUSE)
-        {
-            ownsSocket = false;
-            throw new ShimException("TaskExists", $"{RunDirectory}/shim.sock is there already");
-        }
+        if (socket == -Libc.EADDRINUSE) throw new ShimException("TaskExists", $"{RunDirectory}/shim.sock is there already");
         if (socket < 0) throw ShimException.Of("ShimFailed", RunDirectory + "/shim.sock", socket);
         ownsSocket = true;
         listener = new Watch(Sys.Above(socket), _ => AcceptClients()).Opened();
@@ -104,14 +103,9 @@ sealed partial class Server
         foreach (MountOrder order in orders.Mounts) Mounts.Make(order);
         if (orders.Log is not null) Log = new LogWriter(orders.Log, Complain);
         if (Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}"))
-        {
-            runtimeHasIt = false;
             throw new ShimException("TaskExists", $"the runtime has a container {orders.Id} in {orders.RuntimeRoot}");
-        }
         Create();
     }
-
-    bool ownsSocket, runtimeHasIt;
 
     void Create()
     {
@@ -174,8 +168,6 @@ sealed partial class Server
         if (launcher is null) return;
         Abandon(new ShimException("ShimFailed", "the launcher went away before the task was created"));
     }
-
-    ShimException? abandoned;
 
     /// <summary>The task could not be created: everything that was made goes, and only then is it told.</summary>
     void Abandon(ShimException why)

@@ -5,7 +5,7 @@ namespace Containers.Tests.Runtime;
 
 /// <summary>
 /// A test of <c>psrun shim</c>: run folders, orders, and at the end the same count of what is left as for the runtime. The shim works with any
-/// OCI runtime: <c>SHIM_RUNTIME</c> names it (a name or a path), runc where nothing is said.
+/// OCI runtime: <c>SHIM_RUNTIME</c> names it (a name or a path), psrun itself where nothing is said.
 /// </summary>
 public abstract class ShimTest : RuntimeTest
 {
@@ -75,12 +75,12 @@ sealed class ShimTask
         change?.Invoke(Orders);
     }
 
-    public static string Program { get; } = Environment.GetEnvironmentVariable("SHIM_RUNTIME") is { Length: > 0 } named
-        ? named.Contains('/') ? Path.GetFullPath(named) : UnderTest.InPath(named) ?? throw new FileNotFoundException(named)
-        : UnderTest.InPath("runc") ?? throw new FileNotFoundException("the shim's tests need runc, or SHIM_RUNTIME");
-
     /// <summary>The shim is always psrun's own, also when the suite's runtime is another.</summary>
     public static string Psrun { get; } = FindPsrun();
+
+    public static string Program { get; } = Environment.GetEnvironmentVariable("SHIM_RUNTIME") is { Length: > 0 } named
+        ? named.Contains('/') ? Path.GetFullPath(named) : UnderTest.InPath(named) ?? throw new FileNotFoundException(named)
+        : Psrun;
 
     static string FindPsrun()
     {
