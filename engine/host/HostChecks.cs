@@ -44,7 +44,7 @@ public sealed partial class ContainerHost
         yield return () => Tried("Seccomp", "Kernel", KernelProbes.Seccomp(), "a seccomp filter that works", "Profiles of system calls are filters.", "Use a kernel with CONFIG_SECCOMP_FILTER.", "man2/seccomp.2.html");
         yield return () => Tried("eBPF", "Kernel", KernelProbes.Bpf(), "a device program that the kernel takes", "On hosts with cgroup v2 alone, access to devices is limited by it.",
             "Use a kernel with CONFIG_CGROUP_BPF, and run with CAP_BPF.", "man2/bpf.2.html", ContainerHostCheckStatus.Warn);
-        foreach (var (controller, limits) in Controllers()) { yield return () => Controller(controller, limits); }
+        foreach (var (controller, probe) in Controllers()) { yield return () => Controller(controller, probe); }
         yield return Psrun;
         yield return LeftBehind;
     }
@@ -58,37 +58,58 @@ public sealed partial class ContainerHost
             "Containers without root on the host need one.", works ? null : "Set user.max_user_namespaces by sysctl.", Manuals + "man7/user_namespaces.7.html");
     }
 
-    static (string, LinuxResources)[] Controllers() =>
+    // Each makes a group, limits it, reads back, removes it.
+    static (string, Func<ControlGroup, string?>)[] Controllers() =>
     [
-        ("memory", new LinuxResources { Memory = new LinuxMemory { Limit = 64 << 20 } }),
-        ("cpu", new LinuxResources { Cpu = new LinuxCpu { Quota = 50_000, Period = 100_000 } }),
-        ("cpuset", new LinuxResources { Cpu = new LinuxCpu { Cpus = "0" } }),
-        ("pids", new LinuxResources { Pids = new LinuxPids { Limit = 32 } }),
+        ("memory", group => Limited(group, new LinuxResources { Memory = new LinuxMemory { Limit = 64 << 20 } }, now => now.Memory == 64 << 20)),
+        ("cpu", group => Limited(group, new LinuxResources { Cpu = new LinuxCpu { Quota = 50_000, Period = 100_000 } },
+            now => now is { CpuQuota: { } quota, CpuPeriod: { } period } && quota / period == 0.5)),
+        ("cpuset", group => Limited(group, new LinuxResources { Cpu = new LinuxCpu { Cpus = "0" } }, now => now.Cpus == "0")),
+        ("pids", group => Limited(group, new LinuxResources { Pids = new LinuxPids { Limit = 32 } }, now => now.Pids == 32)),
+        ("io", group => BlockDevice() is not { } device ? "there is no block device to limit"
+            : Limited(group, new LinuxResources { BlockIo = new LinuxBlockIo { ThrottleReadBpsDevice = [device] } }, now => now.Io.Any(io => io.ReadBytes == (long)device.Rate!))),
+        ("devices", group => Limited(group, new LinuxResources { Devices = Defaults.DeviceRules(privileged: false) }, _ => true)),
+        ("freezer", group =>
+        {
+            group.Freeze();
+            var frozen = group.Frozen;
+            group.Thaw();
+            return frozen ? null : "the group was told to freeze and did not";
+        }),
     ];
 
-    // Makes a group, limits it, reads the limit back, removes it.
-    static ContainerHostCheck Controller(string name, LinuxResources limits)
+    static string? Limited(ControlGroup group, LinuxResources limits, Func<CgroupLimits, bool> isSet)
+    {
+        group.Apply(limits);
+        return isSet(group.ReadLimits()) ? null : "the limit was taken and reads back as another";
+    }
+
+    static LinuxThrottleDevice? BlockDevice()
+    {
+        if (!Directory.Exists("/sys/block")) { return null; }
+        foreach (var folder in Directory.EnumerateDirectories("/sys/block"))
+        {
+            var number = First(Path.Combine(folder, "dev"))?.Split(':');
+            if (number is [var major, var minor] && long.TryParse(major, out var a) && long.TryParse(minor, out var b)) { return new LinuxThrottleDevice { Major = a, Minor = b, Rate = 1 << 30 }; }
+        }
+        return null;
+    }
+
+    static ContainerHostCheck Controller(string name, Func<ControlGroup, string?> probe)
     {
         var group = CgroupHost.Detect().Group($"/pscontainers-check-{Names.Random()}");
-        string? refused = null;
+        string? refused;
         try
         {
             group.Create();
-            group.Apply(limits);
-            var now = group.ReadLimits();
-            var same = name switch
-            {
-                "memory" => now.Memory == limits.Memory!.Limit,
-                "cpu" => now is { CpuQuota: { } quota, CpuPeriod: { } period } && quota / period == 0.5,
-                "cpuset" => now.Cpus == "0",
-                _ => now.Pids == 32,
-            };
-            if (!same) { refused = "the limit was taken and reads back as another"; }
+            refused = probe(group);
         }
         catch (Exception e) when (e is CgroupException or LinuxException) { refused = e.Message; }
         finally { group.Remove(); }
-        return Tried($"Cgroup {name}", "Cgroups", refused, $"a group with a limit of {name}", $"Limits of {name} need it.",
-            "Run as root; mount the hierarchy, or let the kernel have the controller (cgroup_enable=, cgroup_no_v1=).", "man7/cgroups.7.html");
+        // Containers run without these two; only what asks for them does not.
+        var otherwise = name is "io" or "devices" ? ContainerHostCheckStatus.Warn : ContainerHostCheckStatus.Fail;
+        return Tried($"Cgroup {name}", "Cgroups", refused, $"a group in which {name} can be set", $"Limits of {name} need it.",
+            "Run as root; mount the hierarchy, or let the kernel have the controller (cgroup_enable=, cgroup_no_v1=).", "man7/cgroups.7.html", otherwise);
     }
 
     ContainerHostCheck Psrun()

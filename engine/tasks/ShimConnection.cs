@@ -17,6 +17,8 @@ sealed class ShimConnection : IDisposable
     readonly Socket socket;
     readonly string container;
     readonly byte[] header = new byte[5];
+    byte[]? payload;
+    int filled;
     readonly SemaphoreSlim writing = new(1, 1);
     long sequence;
 
@@ -128,15 +130,20 @@ sealed class ShimConnection : IDisposable
         finally { writing.Release(); }
     }
 
-    /// <summary>The next frame; null at the end of the connection.</summary>
+    /// <summary>The next frame; null at the end of the connection. After a cancellation the next call goes on in the middle of the frame.</summary>
     internal async Task<Frame?> ReadAsync(CancellationToken cancel)
     {
-        if (!await FillAsync(header, cancel).ConfigureAwait(false)) { return null; }
-        var length = BinaryPrimitives.ReadUInt32LittleEndian(header);
-        if (length is 0 or > LongestFrame) { throw Broken($"a frame says that it is {length} bytes long"); }
-        var payload = new byte[length - 1];
+        if (payload is null)
+        {
+            if (!await FillAsync(header, cancel).ConfigureAwait(false)) { return null; }
+            var length = BinaryPrimitives.ReadUInt32LittleEndian(header);
+            if (length is 0 or > LongestFrame) { throw Broken($"a frame says that it is {length} bytes long"); }
+            payload = new byte[length - 1];
+        }
         if (!await FillAsync(payload, cancel).ConfigureAwait(false)) { return null; }
-        return new Frame(header[4], payload);
+        var frame = new Frame(header[4], payload);
+        payload = null;
+        return frame;
     }
 
     internal JsonDocument Parse(byte[] payload)
@@ -151,16 +158,17 @@ sealed class ShimConnection : IDisposable
         throw Broken("a message is not a JSON object");
     }
 
-    async Task<bool> FillAsync(Memory<byte> buffer, CancellationToken cancel)
+    async Task<bool> FillAsync(byte[] buffer, CancellationToken cancel)
     {
         try
         {
-            for (var read = 0; read < buffer.Length;)
+            while (filled < buffer.Length)
             {
-                var n = await socket.ReceiveAsync(buffer[read..], SocketFlags.None, cancel).ConfigureAwait(false);
+                var n = await socket.ReceiveAsync(buffer.AsMemory(filled), SocketFlags.None, cancel).ConfigureAwait(false);
                 if (n == 0) { return false; }
-                read += n;
+                filled += n;
             }
+            filled = 0;
             return true;
         }
         catch (SocketException) { return false; }
