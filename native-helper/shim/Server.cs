@@ -12,6 +12,7 @@ enum TaskState { Creating, Created, Running, Paused, Stopped }
 sealed partial class Server
 {
     const int MostConnections = 256, MostUnclaimed = 1024, AnswerDescriptor = 3;
+    const long AllocatedBetweenTrims = 1 << 20;
 
     /// <summary>What the launcher blocks before execve, in every thread of the shim therefore: signalfd alone sees them.</summary>
     public static ulong Signals => Libc.sigmask(Libc.SIGCHLD) | Libc.sigmask(Libc.SIGTERM) | Libc.sigmask(Libc.SIGINT) | Libc.sigmask(Libc.SIGHUP) | Libc.sigmask(Libc.SIGQUIT) | Libc.sigmask(Libc.SIGUSR1)
@@ -30,6 +31,7 @@ sealed partial class Server
     ShimException? abandoned;
     bool finished;
     int exitStatus;
+    long allocatedBefore;
 
     public string RunDirectory { get; }
     public EventLoop Loop { get; } = new();
@@ -45,6 +47,7 @@ sealed partial class Server
         {
             OutputStream.Rest();
             Log?.Rest();
+            if (GC.GetAllocatedBytesForCurrentThread() - allocatedBefore > AllocatedBetweenTrims) Trim();
         };
         Loop.Failed = HandlerFailed;
     }
@@ -158,9 +161,16 @@ sealed partial class Server
             w.WriteNumber("taskPid", init.Pid);
         }));
         // Until here much was made that is never used again.
-        GC.Collect();
-        Sys.Trim();
+        Trim();
         if (unclaimed.Remove(init.Pid, out int status)) InitEnded(status);
+    }
+
+    /// <summary>Back to the size of a shim that has just begun: the collector by itself keeps what it once had for the next burst.</summary>
+    void Trim()
+    {
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        Sys.Trim();
+        allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
     }
 
     void LauncherGone()

@@ -49,6 +49,9 @@ public sealed class ShimExecTests : ShimTest
         Assert.Equal(64, Directory.GetDirectories(Path.Combine(task.RunDir, "execs")).Length);
         Assert.Equal("ExecNotFound", client.Refused("wait", ("exec", "e0")));
         client.Call("exec", ("exec", "e0"), ("process", ShimClient.Process("true")));
+        // Neither descriptors nor memory grow with what has been.
+        Assert.InRange(Directory.GetFileSystemEntries($"/proc/{task.ShimPid}/fd").Length, 1, 24);
+        Assert.InRange(Memory(task.ShimPid), 0, 12 << 10);
     }
 
     [RuntimeFact]

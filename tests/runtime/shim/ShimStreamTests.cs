@@ -213,6 +213,29 @@ public sealed class ShimStreamTests : ShimTest
     }
 
     [RuntimeFact]
+    public void A_run_folder_longer_than_a_sockets_address_serves_clients_and_terminals()
+    {
+        var task = NewTask(b =>
+        {
+            WithTerminal(b);
+            b.Shell("tty");
+        }, o => o["terminal"] = true);
+        var near = task.RunDir;
+        task.RunDir = Directory.CreateDirectory(Path.Combine(near, new string('n', 76), new string('i', 76))).FullName;
+        task.Launch();
+        // The tests' way there: a link, for they have no descriptor of the folder.
+        var link = Path.Combine(Folder, "link");
+        Directory.CreateSymbolicLink(link, task.RunDir);
+        using var client = new ShimClient(link + "/shim.sock");
+        client.Call("attach");
+        client.Call("start");
+        client.ReadToEnd();
+        Assert.Equal("/dev/pts/0\r\n", client.Out);
+        task.WaitForShim();
+        Assert.Equal(["exit.json", "shim.json", "task.json"], Directory.GetFileSystemEntries(task.RunDir).Select(p => Path.GetFileName(p)!).Order());
+    }
+
+    [RuntimeFact]
     public void A_terminal_takes_typed_lines_and_end_of_file()
     {
         var task = NewTask(b =>

@@ -45,7 +45,7 @@ sealed class ShimTask
     readonly string scratch;
 
     public string Id { get; }
-    public string RunDir { get; }
+    public string RunDir { get; set; }
     public string LogPath { get; }
     public string RuntimeRoot { get; }
     public string ShimCgroup { get; }
