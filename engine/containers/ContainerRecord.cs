@@ -32,6 +32,9 @@ sealed class ContainerRecord
     /// <summary>Namespaces of other containers that the task joins: OCI type → container id.</summary>
     public Dictionary<string, string> Joins { get; set; } = [];
 
+    /// <summary>Inodes of namespaces that paths of the spec named when the container was made: OCI type → inode.</summary>
+    public Dictionary<string, ulong> PathIds { get; set; } = [];
+
     public required Spec Spec { get; set; }
 
     [JsonIgnore]

@@ -46,7 +46,7 @@ public sealed class ContainerStore
         var ns = engine.NamespaceOr(options.ContainerNamespace);
         var id = options.Id is null ? Names.Random() : Names.Id(options.Id);
         var rootfs = options.RootfsPath ?? "rootfs";
-        return SpecBuilder.Build(options, rootfs, id, RecordBuilder.CgroupPath(options.CgroupParent, ns, id), []);
+        return SpecBuilder.Build(options, rootfs, id, RecordBuilder.CgroupPath(options.CgroupParent, ns, id), [], []);
     }
 
     /// <summary>The container with this id.</summary>

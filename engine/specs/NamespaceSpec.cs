@@ -9,7 +9,7 @@ namespace Containers;
 /// </summary>
 static class NamespaceSpec
 {
-    internal static List<OciNamespace> Build(ContainerCreateOptions o, Dictionary<string, string> joins)
+    internal static List<OciNamespace> Build(ContainerCreateOptions o, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
     {
         var namespaces = new List<OciNamespace> { new() { Type = "mount" } };
         Add("network", o.Network, Libc.CLONE_NEWNET);
@@ -36,7 +36,7 @@ static class NamespaceSpec
                     namespaces.Add(new OciNamespace { Type = type });
                     return;
                 case NamespaceChoiceKind.Path:
-                    Check(choice!.Value!, type, kind);
+                    pathIds[type] = Check(choice!.Value!, type, kind);
                     namespaces.Add(new OciNamespace { Type = type, Path = choice.Value });
                     return;
                 default:
@@ -46,15 +46,32 @@ static class NamespaceSpec
         }
     }
 
+    /// <summary>Whether what a path names now is still the namespace that was chosen: a pid in it may be another process's by now.</summary>
+    internal static void Recheck(Spec spec, Dictionary<string, ulong> pathIds)
+    {
+        foreach (var one in spec.Linux?.Namespaces ?? [])
+        {
+            if (one is not { Type: { } type, Path: { } path } || !pathIds.TryGetValue(type, out var id)) { continue; }
+            if (Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_INO, out var stat) != 0 || stat.stx_ino != id)
+            {
+                throw new ContainerException(ErrorIds.NamespaceNotFound,
+                    $"'{path}' is not the {type} namespace any more that was chosen when the container was made: its process has ended. Make the container again, with a namespace that is held by a mount.",
+                    path, ContainerErrorCategory.ObjectNotFound);
+            }
+        }
+    }
+
     // Said now, by name, rather than later by a runtime.
-    static unsafe void Check(string path, string type, int kind)
+    static unsafe ulong Check(string path, string type, int kind)
     {
         var fd = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK);
-        var found = fd < 0 ? -1 : Libc.ioctl(fd, Libc.NS_GET_NSTYPE, null);
-        if (fd >= 0) { _ = Libc.close(fd); }
-        if (found == kind) { return; }
+        var opened = fd >= 0;
+        var found = opened ? Libc.ioctl(fd, Libc.NS_GET_NSTYPE, null) : -1;
+        ulong id = opened && Libc.statx(fd, Libc.STATX_INO, out var stat) == 0 ? stat.stx_ino : 0;
+        if (opened) { _ = Libc.close(fd); }
+        if (found == kind) { return id; }
         throw new ContainerException(ErrorIds.NamespaceNotFound,
-            $"'{path}' is not a {type} namespace{(fd < 0 ? ": it cannot be opened" : "")}. Get-Namespace lists those that are there.",
+            $"'{path}' is not a {type} namespace{(opened ? "" : ": it cannot be opened")}. Get-Namespace lists those that are there.",
             path, ContainerErrorCategory.ObjectNotFound);
     }
 }

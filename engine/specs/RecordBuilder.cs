@@ -15,7 +15,9 @@ static class RecordBuilder
         }
         var runtime = o.Runtime ?? engine.Options.Runtime;
         engine.Host.FindRuntime(runtime);
-        var (rootfs, spec, joins) = o.Bundle is null ? FromRootfs(o, ns, id) : FromBundle(o, ns, id);
+        var joins = new Dictionary<string, string>();
+        var pathIds = new Dictionary<string, ulong>();
+        var (rootfs, spec) = o.Bundle is null ? FromRootfs(o, ns, id, joins, pathIds) : FromBundle(o, ns, id);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
         var (stdin, stdout, stderr) = Redirections(o);
 
@@ -38,16 +40,16 @@ static class RecordBuilder
             Stderr = stderr,
             KeepLog = KeepLog(o.LogUri),
             Joins = joins,
+            PathIds = pathIds,
             Spec = spec,
         };
     }
 
-    static (string, Spec, Dictionary<string, string>) FromRootfs(ContainerCreateOptions o, string ns, string id)
+    static (string, Spec) FromRootfs(ContainerCreateOptions o, string ns, string id, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
     {
         var rootfs = Rootfs(o.RootfsPath!);
         var cgroup = CgroupPath(o.CgroupParent, ns, id);
-        var joins = new Dictionary<string, string>();
-        if (o.Spec is null) { return (rootfs, SpecBuilder.Build(o, rootfs, id, cgroup, joins), joins); }
+        if (o.Spec is null) { return (rootfs, SpecBuilder.Build(o, rootfs, id, cgroup, joins, pathIds)); }
 
         RefuseShaping(o, "Spec");
         // A copy: the caller's object stays the caller's.
@@ -55,10 +57,10 @@ static class RecordBuilder
         Check(spec, id);
         spec.Root = new Root { Path = rootfs, Readonly = spec.Root?.Readonly };
         (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= cgroup;
-        return (rootfs, spec, joins);
+        return (rootfs, spec);
     }
 
-    static (string, Spec, Dictionary<string, string>) FromBundle(ContainerCreateOptions o, string ns, string id)
+    static (string, Spec) FromBundle(ContainerCreateOptions o, string ns, string id)
     {
         RefuseShaping(o, "Bundle");
         if (o.Spec is not null) { throw ResourceSpec.Bad("Spec", o.Spec, "a bundle has a spec of its own"); }
@@ -80,7 +82,7 @@ static class RecordBuilder
             if (bind && mount.Source is { Length: > 0 } source && !source.StartsWith('/')) { mount.Source = Path.GetFullPath(source, bundle); }
         }
         (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= CgroupPath(o.CgroupParent, ns, id);
-        return (rootfs, spec, []);
+        return (rootfs, spec);
     }
 
     static void Check(Spec spec, string where)

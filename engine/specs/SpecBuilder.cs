@@ -14,9 +14,10 @@ static class SpecBuilder
     /// <param name="id">The container's id, which is its host name too.</param>
     /// <param name="cgroupsPath">Absolute.</param>
     /// <param name="joins">Receives OCI namespace type → container id.</param>
-    internal static Spec Build(ContainerCreateOptions o, string rootfs, string id, string cgroupsPath, Dictionary<string, string> joins)
+    /// <param name="pathIds">Receives OCI namespace type → inode of a namespace that a path names.</param>
+    internal static Spec Build(ContainerCreateOptions o, string rootfs, string id, string cgroupsPath, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
     {
-        var namespaces = NamespaceSpec.Build(o, joins);
+        var namespaces = NamespaceSpec.Build(o, joins, pathIds);
         var hostname = HostName(o, id);
         var found = new UserLookup(rootfs).Find(o.User, o.GroupAdd);
         var rules = Defaults.DeviceRules(o.Privileged);

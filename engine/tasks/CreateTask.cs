@@ -34,6 +34,7 @@ public sealed partial class ContainerTasks
         // Where a joined namespace is known only by now.
         var spec = record.Spec;
         foreach (var (type, other) in record.Joins) { Join(spec, type, ns, other); }
+        NamespaceSpec.Recheck(spec, record.PathIds);
         // The shim mounts the root there, in its own mount namespace.
         (spec.Root ??= new Root()).Path = "rootfs";
 

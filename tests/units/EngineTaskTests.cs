@@ -294,6 +294,31 @@ public sealed class EngineTaskTests : IDisposable
     }
 
     [RunsContainersFact]
+    public async Task A_creation_that_is_cancelled_leaves_nothing_running()
+    {
+        var runtime = Path.Combine(f.Folder, "slow-runtime");
+        File.WriteAllText(runtime, "#!/bin/sh\nexec /bin/busybox sleep 1000\n");
+        File.SetUnixFileMode(runtime, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var c = await New("true", o => o.Runtime = runtime);
+        using var cancel = new CancellationTokenSource(300);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => f.Engine.Tasks.StartAsync(c.Id, cancel: cancel.Token));
+        Assert.Equal(ContainerTaskState.None, f.Engine.Containers.Get(c.Id).State);
+        await f.Engine.Containers.RemoveAsync(c.Id, cancel: f.Limit);
+        Assert.Empty(f.Left());
+    }
+
+    [RunsContainersFact]
+    public async Task A_namespace_whose_process_has_ended_is_not_joined_by_its_number()
+    {
+        var first = await New("exec sleep 1000");
+        await f.Engine.Tasks.StartAsync(first.Id, cancel: f.Limit);
+        var net = f.Engine.Namespaces.List(LinuxNamespaceType.Net, containerId: first.Id).Single();
+        var second = await New("exec sleep 1000", o => o.Network = NamespaceChoice.FromNetwork(net));
+        await f.Engine.Containers.RemoveAsync(first.Id, force: true, cancel: f.Limit);
+        await Refused(ErrorIds.NamespaceNotFound, f.Engine.Tasks.StartAsync(second.Id, cancel: f.Limit));
+    }
+
+    [RunsContainersFact]
     public async Task A_reader_that_is_too_slow_gets_the_rest_from_the_log()
     {
         const int lines = 1_500_000;
