@@ -19,19 +19,27 @@
 
     # What is not listed here is not exported, whatever the assembly has.
     CmdletsToExport        = @(
+        'Get-Cgroup'
+        'Get-CgroupLimit'
         'Get-Container'
+        'Get-ContainerHost'
         'Get-ContainerLog'
         'Get-ContainerTask'
+        'Get-Namespace'
         'Invoke-Container'
         'Invoke-ContainerCommand'
+        'Measure-Container'
         'New-Container'
         'New-ContainerMount'
+        'New-ContainerSpec'
         'New-ContainerTask'
         'Remove-Container'
         'Remove-ContainerTask'
         'Send-ContainerSignal'
+        'Set-CgroupLimit'
         'Start-ContainerTask'
         'Stop-ContainerTask'
+        'Test-ContainerHost'
         'Wait-ContainerTask'
     )
     FunctionsToExport      = @()

@@ -6,7 +6,11 @@ if (-not $IsLinux) {
     throw [System.PlatformNotSupportedException]::new('The Containers module needs a Linux kernel; this is ' + [System.Environment]::OSVersion)
 }
 
-$assembly = [System.Runtime.Loader.AssemblyLoadContext]::Default.LoadFromAssemblyPath("$PSScriptRoot/bin/Containers.Cmdlets.dll")
+$cmdlets = "$PSScriptRoot/bin/Containers.Cmdlets.dll"
+$null = [System.Runtime.Loader.AssemblyLoadContext]::Default.LoadFromAssemblyPath($cmdlets)
 [Containers.Cmdlets.ModuleLoader]::Start($PSScriptRoot)
-Import-Module -Assembly $assembly
+
+# By path and with -Force: otherwise a second import of this module in one session finds the assembly's module loaded already
+# and exports nothing.
+Import-Module $cmdlets -Force
 Export-ModuleMember -Cmdlet *

@@ -79,3 +79,8 @@ public sealed class RuntimeCompleter : Completer
     static bool OnPath(string name)
         => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Any(folder => File.Exists(Path.Combine(folder, name)));
 }
+
+public sealed class CgroupCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Cgroups.List("/", recurse: true).Select(cgroup => cgroup.Path);
+}

@@ -2,14 +2,10 @@ using System.Management.Automation;
 
 namespace Containers.Cmdlets;
 
-/// <summary>A cmdlet that talks to the engine, in one container namespace.</summary>
+/// <summary>A cmdlet that talks to the engine.</summary>
 public abstract class EngineCmdlet : ContainerCmdlet
 {
     ContainerEngine? engine;
-
-    [Parameter(ValueFromPipelineByPropertyName = true)]
-    [ArgumentCompleter(typeof(ContainerNamespaceCompleter))]
-    public string? ContainerNamespace { get; set; }
 
     /// <summary>The engine as the environment has it at this moment: variables may change between two calls.</summary>
     protected ContainerEngine Engine => engine ??= OpenEngine();
@@ -29,8 +25,16 @@ public abstract class EngineCmdlet : ContainerCmdlet
     }
 }
 
+/// <summary>A cmdlet that works in one container namespace.</summary>
+public abstract class TenantCmdlet : EngineCmdlet
+{
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ArgumentCompleter(typeof(ContainerNamespaceCompleter))]
+    public string? ContainerNamespace { get; set; }
+}
+
 /// <summary>A cmdlet whose targets are containers or their tasks.</summary>
-public abstract class TargetCmdlet : EngineCmdlet
+public abstract class TargetCmdlet : TenantCmdlet
 {
     /// <summary>The ids as they were given; null for all there is.</summary>
     protected abstract IReadOnlyList<string>? Targets { get; }

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Management.Automation;
+using Containers.Linux;
 
 namespace Containers.Cmdlets;
 
@@ -27,12 +28,15 @@ static class Errors
 
     static string Word(Exception exception)
     {
+        if (exception is LinuxException)
+            return ErrorIds.HostRefused;
         string name = exception.GetType().Name;
         return name.EndsWith("Exception", StringComparison.Ordinal) ? name[..^"Exception".Length] : name;
     }
 
     static ErrorCategory Category(Exception exception) => exception switch
     {
+        LinuxException => ErrorCategory.ResourceUnavailable,
         UnauthorizedAccessException => ErrorCategory.PermissionDenied,
         FileNotFoundException or DirectoryNotFoundException or ItemNotFoundException or System.Management.Automation.DriveNotFoundException => ErrorCategory.ObjectNotFound,
         NotSupportedException => ErrorCategory.NotImplemented,

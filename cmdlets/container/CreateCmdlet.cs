@@ -4,7 +4,7 @@ using System.Management.Automation;
 namespace Containers.Cmdlets;
 
 /// <summary>The parameters that say what a container is made of; one spelling for every cmdlet that makes one.</summary>
-public abstract class CreateCmdlet : EngineCmdlet
+public abstract class CreateCmdlet : TenantCmdlet
 {
     protected const string FromRootfs = "Rootfs";
     protected const string FromBundle = "Bundle";
@@ -69,6 +69,7 @@ public abstract class CreateCmdlet : EngineCmdlet
     public ContainerIoLimit[]? IoLimit { get; set; }
 
     [Parameter]
+    [ArgumentCompleter(typeof(CgroupCompleter))]
     public string? CgroupParent { get; set; }
 
     [Parameter]

@@ -40,4 +40,5 @@ public static class ErrorIds
     public const string TaskPaused = nameof(TaskPaused);
     public const string TaskRunning = nameof(TaskRunning);
     public const string UserNotFound = nameof(UserNotFound);
+    public const string WaitTimeout = nameof(WaitTimeout);
 }

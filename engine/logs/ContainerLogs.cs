@@ -133,20 +133,30 @@ public sealed class ContainerLogs
             yield break;
         }
 
-        var last = new Queue<CriRecord>();
+        var last = new Queue<(CriRecord Record, long Number)>();
+        // What a program has not ended yet is a line too; the last part of it stands for its end.
+        var open = new long?[2];
         var lines = 0;
+        long number = 0;
         while (reader.TryRead(out var record))
         {
             cancel.ThrowIfCancellationRequested();
             if (!Wanted(record, options)) { continue; }
-            last.Enqueue(record);
+            last.Enqueue((record, ++number));
+            open[(int)record.Stream] = record.Partial ? number : null;
             if (!record.Partial) { lines++; }
             while (lines > tail)
             {
-                if (!last.Dequeue().Partial) { lines--; }
+                if (!last.Dequeue().Record.Partial) { lines--; }
             }
         }
-        foreach (var record in tail == 0 ? [] : last) { yield return (record.ToEntry(), reader.Offset); }
+        lines += open.Count(end => end >= (last.TryPeek(out var first) ? first.Number : long.MaxValue));
+        while (lines > tail)
+        {
+            var (record, at) = last.Dequeue();
+            if (!record.Partial || open.Contains(at)) { lines--; }
+        }
+        foreach (var (record, _) in tail == 0 ? [] : last) { yield return (record.ToEntry(), reader.Offset); }
         yield return (null, reader.Offset);
     }
 

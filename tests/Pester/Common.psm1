@@ -18,6 +18,11 @@ function Enter-TestStore {
     $env:CONTAINERS_RUN = "$store/run"
     $env:CONTAINERS_NAMESPACE = $mark
     Import-TestedModule
+    # The whole suite can be run over another OCI runtime.
+    if ($env:CONTAINERS_TEST_RUNTIME) {
+        $global:PSDefaultParameterValues['New-Container:Runtime'] = $env:CONTAINERS_TEST_RUNTIME
+        $global:PSDefaultParameterValues['Invoke-Container:Runtime'] = $env:CONTAINERS_TEST_RUNTIME
+    }
     [pscustomobject]@{ Mark = $mark; Folder = $store; Rootfs = New-TestRootfs "$store/rootfs" }
 }
 
@@ -49,10 +54,17 @@ function New-TestRootfs([string] $Path) {
 
 # Runs a script block and gives the first error record it makes, terminating or not; nothing when it makes none.
 function Get-ErrorOf([scriptblock] $Script) {
-    $records = $null
-    try { $null = & $Script -ErrorVariable +records 2>&1 | Tee-Object -Variable all }
-    catch { return $_ }
-    $all | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | Select-Object -First 1
+    $ErrorActionPreference = 'Continue'
+    try { & $Script 2>&1 6>$null | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] } | Select-Object -First 1 }
+    catch { $_ }
+}
+
+# The error's own word, without the name of the command.
+function Get-ErrorIdOf([scriptblock] $Script) { "$((Get-ErrorOf $Script).FullyQualifiedErrorId)".Split(',')[0] }
+
+# A running container that sleeps.
+function Start-Sleeper([string] $Id, [string] $Rootfs) {
+    New-Container $Id -RootfsPath $Rootfs -ArgumentList sleep, 1000 | Start-ContainerTask -PassThru
 }
 
 # A pwsh of its own, for what can happen once in a process only. Gives its output lines.

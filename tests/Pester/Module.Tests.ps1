@@ -43,6 +43,8 @@ Describe 'The manifest' {
 
     It 'can be removed and imported again' {
         Invoke-FreshPwsh "Remove-Module Containers; Import-Module '$path'; (Get-Command -Module Containers).Count -gt 0" | Should -Be 'True'
+        Invoke-FreshPwsh "1..3 | ForEach-Object { Import-Module '$path' -Force; (Get-Command -Module Containers).Count }" |
+            Should -Be (@($module.ExportedCommands.Count) * 3)
     }
 
     It 'is imported in several runspaces at once' {
