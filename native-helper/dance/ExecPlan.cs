@@ -27,6 +27,8 @@ static unsafe class ExecPlan
         if (console >= 0)
             Terminal.Add(plan, null, console, process, bindConsole: false);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: false);
+        if (console < 0)
+            StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);
         Identity.Add(plan, process, setGroupsAllowed: true);
         nint* program = ProgramSteps.AddFind(plan, process.Args!, environment);
         ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors);

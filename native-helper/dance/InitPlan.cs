@@ -29,7 +29,7 @@ sealed class InitOptions
 static unsafe class InitPlan
 {
     /// <summary>Where the child stops for its parent.</summary>
-    public const int PointJoin = 1, PointHooks = 2, PointCreated = 3;
+    public const int PointJoin = 1, PointHooks = 2, PointCreated = 3, PointExecute = 4;
 
     public static Plan Build(Spec spec, InitOptions options)
     {
@@ -80,10 +80,13 @@ static unsafe class InitPlan
             PivotRoot.AddMove(plan, root);
         else
             PivotRoot.Add(plan, root);
+        RootPlan.AddPropagation(plan, root, spec);
         plan.Close(root);
 
         Limits.AddPersonality(plan, spec.Linux?.Personality);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: true);
+        if (options.Console < 0)
+            StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);
         Identity.Add(plan, process, options.SetGroupsAllowed);
         nint* program = ProgramSteps.AddFind(plan, process.Args!, options.Environment);
         if (options.StartSocket >= 0)

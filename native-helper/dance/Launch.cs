@@ -10,6 +10,7 @@ sealed unsafe class Launch : IDisposable
     readonly int _reports;
     readonly int _orders;
     ulong _oldMask;
+    Report _early;
 
     public int Pid { get; private set; }
 
@@ -45,10 +46,23 @@ sealed unsafe class Launch : IDisposable
         {
             HelperPid = pid;
             Report report = Next();
+            // The clone may be faster than its cloner.
+            Report early = default;
+            if (report.Kind == Report.Reached)
+            {
+                early = report;
+                report = Next();
+            }
+            _early = early;
             if (report.Kind != Report.ChildPid)
-                throw Failure(report);
+            {
+                PsrunException failure = Failure(report);
+                Abort();
+                throw failure;
+            }
             Pid = report.Value;
             Reap(HelperPid);
+            HelperPid = 0;
         }
     }
 
@@ -83,9 +97,10 @@ sealed unsafe class Launch : IDisposable
             throw Failure(report);
     }
 
-    /// <summary>Waits until execve has closed the pipe.</summary>
+    /// <summary>Waits until execve has closed the pipe. The point before it tells a closed pipe from a child that died on the way.</summary>
     public void AwaitExecute()
     {
+        Await(InitPlan.PointExecute);
         Report report = Next();
         if (report.Kind != 0)
             throw Failure(report);
@@ -99,7 +114,10 @@ sealed unsafe class Launch : IDisposable
 
     Report Next()
     {
-        Report report = default;
+        Report report = _early;
+        _early = default;
+        if (report.Kind != 0)
+            return report;
         nint n;
         do
             n = Libc.read(_reports, &report, (nuint)sizeof(Report));
@@ -109,7 +127,16 @@ sealed unsafe class Launch : IDisposable
 
     PsrunException Failure(Report report) => report.Kind == Report.Failure
         ? new PsrunException(Explain(_plan, report), report.Errno)
-        : new PsrunException("the container's first process ended before its program was started");
+        : new PsrunException("the container's first process was ended before its program was started" + Cause());
+
+    /// <summary>A child that told nothing was killed from outside: by the kernel for want of memory, most often.</summary>
+    string Cause()
+    {
+        int status;
+        return Libc.waitpid(Pid, &status, Libc.WNOHANG) == Pid && Libc.WIFSIGNALED(status)
+            ? $", by signal {Libc.WTERMSIG(status)}" + (Libc.WTERMSIG(status) == Libc.SIGKILL ? " (linux.resources.memory.limit may be too low)" : "")
+            : "";
+    }
 
     public static string Explain(Plan plan, Report report)
     {

@@ -37,7 +37,7 @@ static unsafe class ProgramSteps
         var candidates = new List<string>();
         if (name.Contains('/'))
             candidates.Add(name);
-        else
+        else if (name.Length > 0)
             foreach (string folder in PathOf(environment).Split(':'))
                 if (folder.StartsWith('/'))
                     candidates.Add(folder.TrimEnd('/') + "/" + name);
@@ -49,6 +49,7 @@ static unsafe class ProgramSteps
     {
         plan.Call("mark descriptors", Libc.SYS_close_range, 3 + preservedDescriptors, uint.MaxValue, Libc.CLOSE_RANGE_CLOEXEC);
         plan.Do("reset signals", StepKind.ResetSignals);
+        plan.Do("tell that the program comes next", StepKind.Sync, InitPlan.PointExecute, 0);
         plan.Do($"exec: \"{args[0]}\"", StepKind.Execute, program, plan.Texts(args), plan.Texts(environment));
     }
 

@@ -14,7 +14,7 @@ static unsafe class Mounts
     {
         string destination = Required(mount.Destination, "mounts: destination is missing");
         if (mount.UidMappings != null || mount.GidMappings != null)
-            throw new PsrunException($"mounts: {destination}: id-mapped mounts are not supported");
+            throw new PsrunException($"mounts: {destination}: uidMappings, gidMappings: are not supported");
         MountOptions options = MountOptions.Parse(destination, mount.Options);
         if (options.Bind || mount.Type == "bind")
         {

@@ -36,6 +36,11 @@ static unsafe class RootPlan
             HiddenPaths.Mask(plan, root, path);
         if (spec.Root?.Readonly == true)
             Mounts.SetAttributes(plan, "make the root read-only", root, (ulong)Libc.MOUNT_ATTR_RDONLY, 0, recursive: false);
+    }
+
+    /// <summary>After the change of root: pivot_root(2) refuses a shared one.</summary>
+    public static void AddPropagation(Plan plan, nint* root, Spec spec)
+    {
         if (Propagation(spec) is ulong asked)
             Mounts.SetAttributes(plan, "linux.rootfsPropagation", root, 0, 0, spec.Linux!.RootfsPropagation![0] == 'r', asked);
     }

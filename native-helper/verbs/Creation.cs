@@ -62,7 +62,7 @@ sealed unsafe class Creation : IDisposable
         SpecCheck.Check(Spec);
         string rootfs = Path.GetFullPath(Spec.Root!.Path!, _options.Bundle);
         if (!Directory.Exists(rootfs))
-            throw new PsrunException($"root.path: {rootfs}: no such directory");
+            throw new PsrunException($"root.path: {rootfs}: {Errnos.Text(Libc.ENOENT)}");
         // Relative sources of mounts start here.
         if (Libc.chdir(_options.Bundle) < 0)
             throw new PsrunException($"bundle {_options.Bundle}: {Errnos.Text(Libc.errno)}");
@@ -71,6 +71,8 @@ sealed unsafe class Creation : IDisposable
         Namespaces namespaces = Namespaces.Read(Spec);
         if (!namespaces.Has(Libc.CLONE_NEWNS))
             throw new PsrunException("linux.namespaces: a container without a mount namespace is not supported");
+        if (!namespaces.IsNew(Libc.CLONE_NEWNS))
+            throw new PsrunException("linux.namespaces: mount: joining one by path is not supported");
         CheckIdMaps(namespaces);
 
         _folder = Claim();

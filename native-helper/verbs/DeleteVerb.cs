@@ -25,7 +25,8 @@ static unsafe class DeleteVerb
             return 0;
         }
         string status = Status.Of(folder, state);
-        if (status != StateFile.Stopped && !force)
+        // A created container has run nothing of its own yet.
+        if (status is not (StateFile.Stopped or StateFile.Created) && !force)
             throw new PsrunException($"cannot delete container {id} that is not stopped: {status}");
         Remove(folder, state);
         return 0;

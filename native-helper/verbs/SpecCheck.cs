@@ -77,7 +77,7 @@ static class SpecCheck
 
     public static void Process(Process process, string name)
     {
-        if (process.Args is not { Count: > 0 } args || args[0].Length == 0)
+        if (process.Args is not { Count: > 0 } args)
             throw new PsrunException($"{name}.args: must not be empty");
         if (process.Cwd is not { Length: > 0 } cwd)
             throw new PsrunException($"{name}.cwd: must not be empty");
@@ -86,6 +86,9 @@ static class SpecCheck
         Text(cwd, name + ".cwd");
         Texts(args, name + ".args");
         Texts(process.Env, name + ".env");
+        foreach (string entry in process.Env ?? [])
+            if (entry.IndexOf('=') <= 0)
+                throw new PsrunException($"{name}.env: \"{entry}\" is not NAME=VALUE");
         if (process.ApparmorProfile is { Length: > 0 } profile && profile != "unconfined")
             throw new PsrunException($"{name}.apparmorProfile: \"{profile}\": AppArmor is not supported");
         Refuse(!string.IsNullOrEmpty(process.SelinuxLabel), name + ".selinuxLabel");

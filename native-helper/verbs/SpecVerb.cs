@@ -23,7 +23,7 @@ static class SpecVerb
         {
           "ociVersion": "1.3.0",
           "process": {
-            "terminal": false,
+            "terminal": true,
             "user": { "uid": 0, "gid": 0 },
             "args": [ "sh" ],
             "env": [ "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm" ],
