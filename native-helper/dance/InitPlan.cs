@@ -17,6 +17,8 @@ sealed class InitOptions
     public List<int> JoinedDescriptors = [];
     /// <summary>The listening socket on which `start` is awaited; -1 to run at once.</summary>
     public int StartSocket = -1;
+    /// <summary>The locked state folder: a clone shares the lock, and would hold it when its parent is killed.</summary>
+    public required int Lock;
     /// <summary>A connection to the console socket; -1 without a terminal.</summary>
     public int Console = -1;
     /// <summary>A file with the container's state as JSON, the hooks' standard input; -1 without hooks that the child runs.</summary>
@@ -37,6 +39,7 @@ static unsafe class InitPlan
         Process process = spec.Process!;
         Namespaces namespaces = options.Namespaces;
 
+        plan.Call("let go of the lock", Libc.SYS_close, options.Lock);
         if (namespaces.Joined.Count > 0)
             AddJoin(plan, options);
 

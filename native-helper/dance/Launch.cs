@@ -33,7 +33,7 @@ sealed unsafe class Launch : IDisposable
         ulong old;
         Libc.rt_sigprocmask(Libc.SIG_SETMASK, &all, &old);
         _oldMask = old;
-        int pid = Clone(plan.Steps, plan.Count, pipes[1], pipes[2], plan.Scratch, (ulong)cloneFlags);
+        int pid = Clone(plan.Steps, plan.Count, pipes, plan.Scratch, (ulong)cloneFlags);
         Libc.close(pipes[1]);
         Libc.close(pipes[2]);
         if (pid < 0)
@@ -46,9 +46,9 @@ sealed unsafe class Launch : IDisposable
         {
             HelperPid = pid;
             Report report = Next();
-            // The clone may be faster than its cloner.
+            // The clone may be faster than its cloner, also in failing.
             Report early = default;
-            if (report.Kind == Report.Reached)
+            if (report.Kind is Report.Reached or Report.Failure)
             {
                 early = report;
                 report = Next();
@@ -56,7 +56,7 @@ sealed unsafe class Launch : IDisposable
             _early = early;
             if (report.Kind != Report.ChildPid)
             {
-                PsrunException failure = Failure(report);
+                PsrunException failure = Failure(early.Kind == Report.Failure ? early : report);
                 Abort();
                 throw failure;
             }
@@ -68,7 +68,7 @@ sealed unsafe class Launch : IDisposable
 
     /// <summary>In the clone this never returns. Nothing here may allocate: the child comes by.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    static int Clone(Step* steps, int count, int reports, int orders, byte* scratch, ulong flags)
+    static int Clone(Step* steps, int count, int* pipes, byte* scratch, ulong flags)
     {
         clone_args args = default;
         args.flags = flags;
@@ -76,7 +76,10 @@ sealed unsafe class Launch : IDisposable
         nint pid = Libc.syscall(Libc.SYS_clone3, (nint)(&args), sizeof(clone_args), 0, 0, 0, 0);
         if (pid == 0)
         {
-            Child.Walk(steps, count, reports, orders, scratch);
+            // Its own copies of the parent's ends would keep it waiting for ever when the parent dies.
+            Libc.syscall(Libc.SYS_close, pipes[0], 0, 0, 0, 0, 0);
+            Libc.syscall(Libc.SYS_close, pipes[3], 0, 0, 0, 0, 0);
+            Child.Walk(steps, count, pipes[1], pipes[2], scratch);
             while (true)
                 Libc.syscall(Libc.SYS_exit_group, 1, 0, 0, 0, 0, 0);
         }

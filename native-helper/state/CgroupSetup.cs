@@ -13,33 +13,32 @@ sealed class CgroupSetup
     static CgroupHost Host => s_host ??= CgroupHost.Detect();
 
     readonly ControlGroup _group;
-    readonly bool _made;
+    bool _made;
 
-    CgroupSetup(ControlGroup group, bool made)
-    {
-        _group = group;
-        _made = made;
-    }
+    CgroupSetup(ControlGroup group) => _group = group;
 
     public string Path => _group.Path;
 
-    public static CgroupSetup Create(Spec spec, string id)
+    /// <summary>The group that the bundle names. Nothing is made yet: its path is on record first, so that what a killed creation made is found.</summary>
+    public static CgroupSetup Find(Spec spec, string id)
     {
         try
         {
-            ControlGroup group = Host.Group(CgroupPath.Resolve(spec.Linux?.CgroupsPath, id));
+            return new CgroupSetup(Host.Group(CgroupPath.Resolve(spec.Linux?.CgroupsPath, id)));
+        }
+        catch (CgroupException e)
+        {
+            throw new PsrunException("linux.cgroupsPath: " + e.Message);
+        }
+    }
+
+    public void Create(LinuxResources? resources)
+    {
+        try
+        {
             // One that is there already is shared: it is used, and not taken away when this creation fails.
-            var setup = new CgroupSetup(group, made: group.Create());
-            try
-            {
-                group.Apply(spec.Linux?.Resources, create: true);
-                return setup;
-            }
-            catch
-            {
-                setup.Remove();
-                throw;
-            }
+            _made = _group.Create();
+            _group.Apply(resources, create: true);
         }
         catch (CgroupException e)
         {

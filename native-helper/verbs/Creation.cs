@@ -86,9 +86,10 @@ sealed unsafe class Creation : IDisposable
             Annotations = Spec.Annotations,
             Hooks = Spec.Hooks,
         };
-        _cgroups = CgroupSetup.Create(Spec, _options.Id);
+        _cgroups = CgroupSetup.Find(Spec, _options.Id);
         State.CgroupPath = _cgroups.Path;
         _folder.WriteState(State);
+        _cgroups.Create(Spec.Linux!.Resources);
 
         bool terminal = Spec.Process!.Terminal == true;
         if (!terminal && _options.ConsoleSocket != null)
@@ -99,6 +100,7 @@ sealed unsafe class Creation : IDisposable
         {
             Id = _options.Id,
             Rootfs = rootfs,
+            Lock = _folder.Descriptor,
             Namespaces = namespaces,
             Cgroups = _cgroups.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)),
             Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),

@@ -40,6 +40,8 @@ static unsafe class ExecVerb
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
         Plan plan = ExecPlan.Build(id, process, environment, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
 
+        if (!detach)
+            Foreground.CatchSignals();
         using Launch launch = LaunchInside(plan, init, (foreign & Libc.CLONE_NEWPID) != 0);
         try
         {

@@ -180,7 +180,7 @@ public sealed class CgroupTests : RuntimeTest
     public void A_path_with_dots_is_refused_by_name()
     {
         var result = Run(Sleeper().Change(b => b.Linux["cgroupsPath"] = $"../../../../../../{Tag}-dots")).Ends(1);
-        Assert.Contains("cgroup path", result.Stderr);
+        Assert.Contains("cgroupsPath", result.Stderr);
         Assert.False(Directory.Exists($"/{Tag}-dots"));
         Assert.False(Directory.Exists($"/sys/fs/{Tag}-dots"));
         AssertNothingLeft();

@@ -35,7 +35,7 @@ sealed record SpawnOptions
     /// <summary>Starts the program with every signal blocked, as a careless parent might.</summary>
     public bool BlockSignals { get; init; }
 
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(20);
 }
 
 /// <summary>

@@ -6,6 +6,7 @@ namespace Containers.Tests.Runtime;
 /// What one and the same bundle sees of itself under this runtime, runc and crun: equal, line by line, but for the list below. The
 /// peers do not agree with each other in the lines of the list either; signal masks and dispositions are never on it.
 /// </summary>
+[Collection("hugetlb")]
 public sealed class ViewTests : RuntimeTest
 {
     /// <summary>How a line begins that may differ, and why.</summary>
