@@ -11,7 +11,7 @@ static class Crun
     const int LockExclusive = 2;
 
     const string Script = """
-        mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb || exit 125
+        mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null || exit 125
         "$@"; status=$?
         tries=0
         while [ "$(awk '$1 == "hugetlb" { print $3 }' /proc/cgroups)" -gt 1 ] && [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
@@ -25,7 +25,8 @@ static class Crun
     static bool NeedsHierarchy { get; } =
         !File.Exists("/sys/fs/cgroup/cgroup.controllers") && File.ReadLines("/proc/cgroups").Any(line => line.StartsWith("hugetlb\t"));
 
-    public static Result Run(string scratch, string program, params string[] arguments)
+    /// <summary>Runs crun; null where the hierarchy cannot be had, because a group of the unified tree holds the controller, be it a dying one.</summary>
+    public static Result? Run(string scratch, string program, params string[] arguments)
     {
         if (!NeedsHierarchy)
             return Spawn.Run(scratch, program, arguments, WithoutNull);
@@ -41,7 +42,8 @@ static class Crun
             Directory.CreateDirectory(folder);
             try
             {
-                return Spawn.Run(scratch, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", Script, "sh", program, .. arguments], WithoutNull);
+                var result = Spawn.Run(scratch, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", Script, "sh", program, .. arguments], WithoutNull);
+                return result.ExitCode == 125 ? null : result;
             }
             finally
             {

@@ -85,11 +85,15 @@ public sealed class ViewTests : RuntimeTest
         }
         if (UnderTest.InPath("crun") is { } crun)
         {
-            compared++;
-            Compare("crun", ours, Look(section, kind, (id, bundle) =>
-                Crun.Run(Folder, crun, "--root", Path.Combine(Folder, "crun"), "run", "--bundle", bundle.Folder, id)));
+            var theirs = Look(section, kind, (id, bundle) =>
+                Crun.Run(Folder, crun, "--root", Path.Combine(Folder, "crun"), "run", "--bundle", bundle.Folder, id));
+            if (theirs.Count > 0)
+            {
+                compared++;
+                Compare("crun", ours, theirs);
+            }
         }
-        Assert.True(compared > 0, "neither runc nor crun is installed");
+        Assert.True(compared > 0, "neither runc nor crun can be compared with");
     }
 
     [RuntimeFact]
@@ -99,7 +103,7 @@ public sealed class ViewTests : RuntimeTest
         Assert.NotEmpty(entry.Why);
     });
 
-    List<string> Look(string section, string kind, Func<string, Bundle, Result> run)
+    List<string> Look(string section, string kind, Func<string, Bundle, Result?> run)
     {
         var bundle = NewBundle();
         bundle = kind switch { "user" => AsUser(bundle), "mapped root" => AsMappedRoot(bundle), _ => AsRoot(bundle) };
@@ -118,7 +122,9 @@ public sealed class ViewTests : RuntimeTest
                 cat /proc/sys/net/ipv4/ip_default_ttl; ip -o link
                 """),
         };
-        var result = run(NewId(), bundle).Ends(0);
+        var result = run(NewId(), bundle)?.Ends(0);
+        if (result is null)
+            return [];
         Assert.Empty(result.Stderr);
         var number = Path.GetFileName(bundle.Folder)["bundle".Length..];
         List<string> lines = [];
