@@ -283,8 +283,8 @@ xunit_suite() {
     # A host that died says nothing in the counters: its exit status does. A suite that ran nothing has not passed either.
     if [ "$failed" = 0 ] && { [ "$status" != 0 ] || [ "$passed" = 0 ]; }; then failed=1; fi
     if [ "$failed" != 0 ]; then
-        # The console logger prints passing tests one way only: not at all.
-        grep -vE '^\s*$' "$results/$name.log" | tail -n 200
+        grep -E '^  Failed ' "$results/$name.log" || tail -n 50 "$results/$name.log"
+        say "  what went wrong: $results/$name.log"
     fi
     echo "$passed $failed $skipped" >"$results/$name"
 }

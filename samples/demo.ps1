@@ -31,7 +31,7 @@ function Confirm-That([string] $What, [bool] $Condition) {
     if (-not $Condition) { throw "the demo went wrong: $What" }
 }
 
-Show "Import-Module $([System.IO.Path]::GetRelativePath($PWD, $ModulePath))"
+Show "Import-Module ./$([System.IO.Path]::GetRelativePath($PWD, $ModulePath))"
 try {
     Show 'New-Container probe -RootfsPath / -Overlay -ArgumentList sleep, 1000 -Label @{ app = "demo" }'
     Show 'New-Container web -RootfsPath $busybox -HostName web -Memory 64MB -- sh -c "echo listening; echo no such file >&2; exec sleep 1000"'

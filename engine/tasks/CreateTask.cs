@@ -141,11 +141,14 @@ public sealed partial class ContainerTasks
                 id, ContainerErrorCategory.ResourceUnavailable, e);
         }
         launcher.StandardInput.Close();
+        // A process that is disposed of leaves streams that were asked for open.
+        using var standardOutput = launcher.StandardOutput;
+        using var standardError = launcher.StandardError;
         string output, words;
         try
         {
-            var reading = ReadAsync(launcher.StandardOutput, cancel);
-            var complaining = ReadAsync(launcher.StandardError, cancel);
+            var reading = ReadAsync(standardOutput, cancel);
+            var complaining = ReadAsync(standardError, cancel);
             output = await reading.ConfigureAwait(false);
             words = await complaining.ConfigureAwait(false);
             await launcher.WaitForExitAsync(cancel).ConfigureAwait(false);
