@@ -10,7 +10,7 @@ root=$PWD
 steps_of() {
     local build="tools helper module"
     case $1 in
-        build) echo $build ;;
+        build) echo $build ready ;;
         demo)  echo $build samples demo ;;
         test)  echo $build samples tests clear-results test-units test-runtime test-pester summary ;;
         bench) echo $build bench ;;
@@ -196,6 +196,8 @@ step_module() {
     rm -rf "$module"; mv "$new" "$module"
     stamp module "$print"
 }
+
+step_ready() { say "the module is in out/Containers: Import-Module ./out/Containers"; }
 
 step_samples() {
     local print; print=$(fingerprint $common linux engine samples)

@@ -2,6 +2,8 @@ BeforeDiscovery {
     Import-Module "$PSScriptRoot/Common.psm1" -Force
     $manifest = Import-PowerShellDataFile "$(Get-ModulePath)/Containers.psd1"
     $commands = $manifest.CmdletsToExport | ForEach-Object { @{ Name = $_ } }
+    $giving = $commands | Where-Object { $_.Name -notmatch '^(Remove|Send)-' }
+    $changing = $commands | Where-Object { $_.Name -notmatch '^(Get|Measure|Wait|Test)-' -and $_.Name -notin 'New-ContainerSpec', 'New-ContainerMount' }
 }
 
 BeforeAll {
@@ -99,15 +101,6 @@ Describe 'Manners of <Name>' -ForEach $commands {
         }
     }
 
-    It 'names what it gives' -Skip:($Name -like 'Remove-*' -or $Name -like 'Send-*') {
-        $command.OutputType | Should -Not -BeNullOrEmpty
-    }
-
-    It 'asks before it changes something' -Skip:($Name -match '^(Get|Measure|Wait|Test)-' -or $Name -in 'New-ContainerSpec', 'New-ContainerMount') {
-        $command.Parameters.Keys | Should -Contain 'WhatIf'
-        $command.Parameters.Keys | Should -Contain 'Confirm'
-    }
-
     It 'has examples that PowerShell can read' {
         foreach ($example in $help.Examples.Example) {
             # A second block shows what was printed.
@@ -116,5 +109,17 @@ Describe 'Manners of <Name>' -ForEach $commands {
             $null = [System.Management.Automation.Language.Parser]::ParseInput($code, [ref] $null, [ref] $errors)
             $errors | Should -BeNullOrEmpty -Because $code
         }
+    }
+}
+
+Describe 'What <Name> gives' -ForEach $giving {
+    It 'is named' { (Get-Command $Name -Module Containers).OutputType | Should -Not -BeNullOrEmpty }
+}
+
+Describe 'What <Name> changes' -ForEach $changing {
+    It 'is asked for first' {
+        $command = Get-Command $Name -Module Containers
+        $command.Parameters.Keys | Should -Contain 'WhatIf'
+        $command.Parameters.Keys | Should -Contain 'Confirm'
     }
 }

@@ -15,10 +15,10 @@ static class Cmdlets
             $sorted = @($times | Sort-Object)
             '{0:0.00}' -f $sorted[[int][Math]::Floor($sorted.Count / 2)]
         }
-        "| Invoke-Container -Remove -- true      | $(Measure-Median { Invoke-Container -RootfsPath $Rootfs -Remove -- true }) |"
+        "| Invoke-Container -Remove -- true | $(Measure-Median { Invoke-Container -RootfsPath $Rootfs -Remove -- true }) |"
         $id = "bench-$PID"
         $null = New-Container $id -RootfsPath $Rootfs -ArgumentList sleep, 3600 | Start-ContainerTask
-        try { "| Invoke-ContainerCommand -- true         | $(Measure-Median { Invoke-ContainerCommand $id -- true }) |" }
+        try { "| Invoke-ContainerCommand -- true  | $(Measure-Median { Invoke-ContainerCommand $id -- true }) |" }
         finally { Remove-Container $id -Force }
         """;
 
