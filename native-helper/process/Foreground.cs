@@ -1,0 +1,86 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Containers.Linux;
+using Psrun.Dance;
+
+namespace Psrun.Processes;
+
+/// <summary>
+/// A program that psrun stays with: signals go on to it, its end is psrun's. The runtime's own way to catch signals starts a thread and a pool,
+/// a third of the time that a short container takes; a plain handler does it without.
+/// </summary>
+static unsafe partial class Foreground
+{
+    static readonly int[] s_forwarded = [Libc.SIGHUP, Libc.SIGINT, Libc.SIGQUIT, Libc.SIGTERM, Libc.SIGUSR1, Libc.SIGUSR2, Libc.SIGWINCH, Libc.SIGCONT, Libc.SIGALRM];
+
+    static int s_pid;
+    /// <summary>Signals (bit N-1) that came before the program was there.</summary>
+    static long s_early;
+
+    /// <summary>
+    /// Before the program is there: it may speak, and its caller answer with a signal, before <see cref="Wait"/> is reached. The child resets all handlers.
+    /// </summary>
+    public static void CatchSignals()
+    {
+        // A handler that interrupts managed code would end the program: this thread holds signals back for good, and the finaliser's,
+        // which waits in native code, takes them.
+        ulong all = ulong.MaxValue;
+        Libc.rt_sigprocmask(Libc.SIG_BLOCK, &all, null);
+        LibcSigaction action = default;
+        action.Handler = &Forward;
+        action.Flags = SaRestart;
+        foreach (int signal in s_forwarded)
+            if (sigaction(signal, &action, null) < 0)
+                throw new PsrunException($"sigaction: {Errnos.Text(Marshal.GetLastPInvokeError())}");
+    }
+
+    /// <summary>Runs on whichever thread the kernel picks: only raw calls and single words of memory.</summary>
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static void Forward(int signal)
+    {
+        int saved = *Libc.__errno_location();
+        Interlocked.Or(ref s_early, 1L << (signal - 1));
+        int pid = Volatile.Read(ref s_pid);
+        if (pid > 0)
+            Deliver(pid);
+        *Libc.__errno_location() = saved;
+    }
+
+    static void Deliver(int pid)
+    {
+        long pending = Interlocked.Exchange(ref s_early, 0);
+        for (int signal = 1; pending != 0; signal++, pending >>>= 1)
+            if ((pending & 1) != 0)
+                Libc.syscall(Libc.SYS_kill, pid, signal, 0, 0, 0, 0);
+    }
+
+    /// <summary>Gives the exit code, or 128 and the signal. <see cref="CatchSignals"/> was called before the launch.</summary>
+    public static int Wait(Launch launch)
+    {
+        int pid = launch.Pid;
+        Volatile.Write(ref s_pid, pid);
+        Deliver(pid);
+        int status;
+        while (Libc.waitpid(pid, &status, 0) < 0)
+            if (Libc.errno != Libc.EINTR)
+                throw new PsrunException($"wait for process {pid}: {Errnos.Text(Libc.errno)}");
+        // From here on the number may be somebody else's.
+        Volatile.Write(ref s_pid, 0);
+        return Libc.WIFSIGNALED(status) ? 128 + Libc.WTERMSIG(status) : Libc.WEXITSTATUS(status);
+    }
+
+    const int SaRestart = 0x10000000;
+
+    /// <summary>struct sigaction as libc has it, which adds the return trampoline that the kernel's own call would want from us.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    struct LibcSigaction
+    {
+        public delegate* unmanaged[Cdecl]<int, void> Handler;
+        public fixed byte Mask[128];
+        public int Flags;
+        public nint Restorer;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int sigaction(int signal, LibcSigaction* action, LibcSigaction* old);
+}
