@@ -11,10 +11,10 @@ public class CgroupException : Exception
 }
 
 /// <summary>Asked for what this host, or this version of control groups, does not have: a controller that is mounted nowhere, a file that
-/// only v1 or only v2 knows, <c>unified</c> settings on a host with v1 controllers, device rules on the v2 tree, systemd's paths.</summary>
+/// only v1 or only v2 knows, <c>unified</c> settings on a host with v1 controllers, systemd's paths.</summary>
 public sealed class CgroupNotSupportedException : CgroupException
 {
-    /// <summary>What was asked for, such as <c>memory.swappiness</c>.</summary>
+    /// <summary>What was asked for: a spec's member in full, such as <c>linux.resources.memory.swappiness</c>, or a controller.</summary>
     public string Feature { get; }
 
     public CgroupNotSupportedException(string feature, string why) : base("CgroupNotSupported", feature + ": " + why) => Feature = feature;

@@ -65,20 +65,24 @@ public sealed class CgroupHost
 
     readonly string procCgroups;
     readonly CgroupHierarchy[] hierarchies;
+    readonly Action<string, bpf_insn[]>? attachDeviceProgram;
 
     /// <summary>Reads a recorded host: the files of its hierarchies lie below <paramref name="root"/>.</summary>
     /// <param name="root">A folder that is put before every mount point; empty for none.</param>
     /// <param name="mountInfo">What <c>/proc/self/mountinfo</c> says (proc_pid_mountinfo(5)).</param>
     /// <param name="procCgroups">What <c>/proc/cgroups</c> says (cgroups(7)).</param>
+    /// <param name="attachDeviceProgram">Takes the device programs of the v2 tree in the kernel's place, each with its group's folder; a program is no
+    /// file that could be recorded. Null for the kernel, which takes them for groups of its own alone.</param>
     /// <exception cref="CgroupException"><c>CgroupNotMounted</c>.</exception>
-    public CgroupHost(string root, string mountInfo, string procCgroups = "")
-        : this(FromMountInfo(root.TrimEnd('/'), Encoding.UTF8.GetBytes(mountInfo)), procCgroups)
+    public CgroupHost(string root, string mountInfo, string procCgroups = "", Action<string, bpf_insn[]>? attachDeviceProgram = null)
+        : this(FromMountInfo(root.TrimEnd('/'), Encoding.UTF8.GetBytes(mountInfo)), procCgroups, attachDeviceProgram)
     {
     }
 
-    CgroupHost(List<CgroupHierarchy> found, string procCgroups)
+    CgroupHost(List<CgroupHierarchy> found, string procCgroups, Action<string, bpf_insn[]>? attachDeviceProgram = null)
     {
         this.procCgroups = procCgroups;
+        this.attachDeviceProgram = attachDeviceProgram;
         if (found.Count == 0) { throw new CgroupException("CgroupNotMounted", "no cgroup hierarchy is mounted; mount cgroup2 at " + UnifiedMount); }
         hierarchies = [.. found];
         var v1 = false;
@@ -112,6 +116,12 @@ public sealed class CgroupHost
     public CgroupHierarchy? Unified { get; }
 
     internal CgroupHierarchy[] All => hierarchies;
+
+    internal void AttachDeviceProgram(string folder, bpf_insn[] program)
+    {
+        if (attachDeviceProgram is { } attach) { attach(folder, program); }
+        else { DeviceProgram.Attach(folder, program); }
+    }
 
     /// <summary>Where a controller lives; null when it lives nowhere.</summary>
     public CgroupHierarchy? Find(string controller)

@@ -173,42 +173,72 @@ public sealed partial class ControlGroup
     /// </summary>
     /// <param name="create">For a new container: device rules are set even where the spec has none, everything being denied but the
     /// devices that every container has.</param>
-    /// <exception cref="CgroupException"><c>CgroupLimitRefused</c>, naming file, value and cause; <c>CgroupNotFound</c>.</exception>
-    /// <exception cref="CgroupNotSupportedException">A limit that this host cannot set. On the v2 tree this holds for device rules
-    /// other than "deny all", because nothing there enforces them yet.</exception>
+    /// <exception cref="CgroupException"><c>CgroupLimitRefused</c>, naming the spec's member, file, value and cause; <c>CgroupNotFound</c>.</exception>
+    /// <exception cref="CgroupNotSupportedException">A limit that this host cannot set, by the spec's member. On a hybrid host these are also the
+    /// limits of controllers in the v2 tree: enabled there, they could no more be mounted by those who look for them on v1.</exception>
     public void Apply(LinuxResources? resources, bool create = false)
     {
         RefuseRoot("limited");
-        var r = resources ?? new LinuxResources();
+        var member = "linux.resources.devices";
+        try { Apply(resources ?? new LinuxResources(), create, ref member); }
+        // What a file or a controller says of itself does not tell which of the spec's members asked for it.
+        catch (CgroupNotSupportedException e) when (!e.Feature.StartsWith(member, StringComparison.Ordinal)) { throw new CgroupNotSupportedException(member, e.Message); }
+        catch (CgroupException e) when (e.Id == "CgroupLimitRefused" && !e.Message.StartsWith(member, StringComparison.Ordinal)) { throw new CgroupException(e.Id, $"{member}: {e.Message}"); }
+    }
+
+    void Apply(LinuxResources r, bool create, ref string member)
+    {
         // First what may be refused without a write.
         if (r.Unified is { Count: > 0 } && Host.Kind != CgroupKind.V2)
         {
-            throw new CgroupNotSupportedException("unified", "this host has its controllers in v1 hierarchies");
+            throw new CgroupNotSupportedException(member = "linux.resources.unified", "this host has its controllers in v1 hierarchies");
         }
         if (create || r.Devices is not null) { ApplyDevices(r.Devices); }
-
         if (r.Memory is { } memory)
         {
-            var hierarchy = For("memory");
+            member = "linux.resources.memory";
+            var hierarchy = For(member, "memory");
             if (hierarchy.Version == 1) { ResourcesV1.Memory(hierarchy.Folder(Path), memory); }
             else { ResourcesV2.Memory(hierarchy.Folder(Path), memory); }
         }
-        if (r.Cpu is { } cpu) { ApplyCpu(cpu); }
-        if (ResourceValues.Given(r.Pids?.Limit) is { } pids) { ResourcesV1.Pids(For("pids").Folder(Path), pids); }
+        if (r.Cpu is { } cpu)
+        {
+            member = "linux.resources.cpu";
+            ApplyCpu(cpu);
+        }
+        if (ResourceValues.Given(r.Pids?.Limit) is { } pids)
+        {
+            member = "linux.resources.pids";
+            ResourcesV1.Pids(For(member, "pids").Folder(Path), pids);
+        }
         if (r.BlockIo is { } io)
         {
-            var hierarchy = For("io");
+            member = "linux.resources.blockIO";
+            var hierarchy = For(member, "io");
             if (hierarchy.Version == 1) { ResourcesV1.BlockIo(hierarchy.Folder(Path), io); }
             else { ResourcesV2.BlockIo(hierarchy.Folder(Path), io); }
         }
         if (r.HugepageLimits is { Count: > 0 } pages)
         {
-            var hierarchy = For("hugetlb");
+            member = "linux.resources.hugepageLimits";
+            var hierarchy = For(member, "hugetlb");
             ResourcesShared.HugePages(hierarchy, hierarchy.Folder(Path), pages);
         }
-        if (r.Network is { } network) { ResourcesV1.Network(Host, Path, network); }
-        if (r.Rdma is { Count: > 0 } rdma) { ResourcesShared.Rdma(For("rdma").Folder(Path), rdma); }
-        if (r.Unified is { Count: > 0 } unified) { ResourcesV2.Unified(Host.Unified!.Folder(Path), unified); }
+        if (r.Network is { } network)
+        {
+            member = "linux.resources.network";
+            ResourcesV1.Network(Host, Path, network);
+        }
+        if (r.Rdma is { Count: > 0 } rdma)
+        {
+            member = "linux.resources.rdma";
+            ResourcesShared.Rdma(For(member, "rdma").Folder(Path), rdma);
+        }
+        if (r.Unified is { Count: > 0 } unified)
+        {
+            member = "linux.resources.unified";
+            ResourcesV2.Unified(Host.Unified!.Folder(Path), unified);
+        }
     }
 
     void ApplyCpu(LinuxCpu cpu)
@@ -216,20 +246,18 @@ public sealed partial class ControlGroup
         var time = cpu.Shares ?? cpu.Burst ?? cpu.Period ?? cpu.RealtimePeriod;
         if (time is not null || (cpu.Quota ?? cpu.RealtimeRuntime ?? cpu.Idle) is not null)
         {
-            var hierarchy = For("cpu");
+            var hierarchy = For("linux.resources.cpu", "cpu");
             if (hierarchy.Version == 1) { ResourcesV1.Cpu(hierarchy.Folder(Path), cpu); }
             else { ResourcesV2.Cpu(hierarchy.Folder(Path), cpu); }
         }
-        if (!string.IsNullOrEmpty(cpu.Cpus) || !string.IsNullOrEmpty(cpu.Mems)) { ResourcesShared.CpuSet(For("cpuset").Folder(Path), cpu); }
+        if (!string.IsNullOrEmpty(cpu.Cpus) || !string.IsNullOrEmpty(cpu.Mems)) { ResourcesShared.CpuSet(For("linux.resources.cpu", "cpuset").Folder(Path), cpu); }
     }
 
     void ApplyDevices(List<LinuxDeviceCgroup>? rules)
     {
         if (Host.Find("devices") is { Version: 1 } devices) { DeviceRules.Apply(devices.Folder(Path), rules); }
-        else if (!DeviceRules.IsPlain(rules))
-        {
-            throw new CgroupNotSupportedException("devices", "rules of their own need the devices controller of v1, which is mounted nowhere");
-        }
+        else if (Host.Unified is { } unified) { Host.AttachDeviceProgram(unified.Folder(Path), DeviceProgram.Build(rules)); }
+        else { throw new CgroupNotSupportedException("linux.resources.devices", "the devices controller is mounted nowhere, and there is no v2 tree to enforce them in its place"); }
     }
 
     /// <summary>What the group uses now.</summary>
@@ -253,12 +281,13 @@ public sealed partial class ControlGroup
         if (!Exists) { throw new CgroupException("CgroupNotFound", $"{Path}: there is no such group"); }
     }
 
-    // What a hybrid host left to its v2 tree is enabled when it is asked for.
-    CgroupHierarchy For(string controller)
+    // What a hybrid host left to its v2 tree would have to be enabled from the root on, and stay so for ever: nobody could mount it as a v1
+    // hierarchy any more.
+    CgroupHierarchy For(string member, string controller)
     {
         var hierarchy = Host.Require(controller);
-        if (hierarchy.Version == 2 && Host.Kind == CgroupKind.Hybrid) { EnableControllers(hierarchy, [controller]); }
-        return hierarchy;
+        return hierarchy.Version == 1 || Host.Kind == CgroupKind.V2 ? hierarchy
+            : throw new CgroupNotSupportedException(member, $"{controller} is mounted on no v1 hierarchy of this hybrid host");
     }
 
     void RefuseRoot(string what)

@@ -1,125 +1,140 @@
+using System.Globalization;
 using Containers.Linux.Oci;
 
 namespace Containers.Linux.Cgroups;
 
+/// <summary>One rule of a spec's <c>linux.resources.devices</c>, read and found good.</summary>
+/// <param name="Type"><c>b</c>, <c>c</c>, or <c>a</c> for both.</param>
+/// <param name="Major">Null for any, as in <paramref name="Minor"/>.</param>
+/// <param name="Access">BPF_DEVCG_ACC_* of what it is about; never none.</param>
+readonly record struct DeviceRule(bool Allow, char Type, uint? Major, uint? Minor, int Access)
+{
+    internal const int All = Libc.BPF_DEVCG_ACC_READ | Libc.BPF_DEVCG_ACC_WRITE | Libc.BPF_DEVCG_ACC_MKNOD;
+
+    /// <summary>Whether it is about all devices and all access, so that those before it are void.</summary>
+    internal bool IsWhole => Type == 'a' && Major is null && Minor is null && Access == All;
+
+    /// <summary>As the files of v1 have it.</summary>
+    public override string ToString() => IsWhole ? "a" : $"{Type} {Number(Major)}:{Number(Minor)} {Letters(Access)}";
+
+    static string Number(uint? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "*";
+
+    static string Letters(int access) =>
+        ((access & Libc.BPF_DEVCG_ACC_READ) != 0 ? "r" : "") + ((access & Libc.BPF_DEVCG_ACC_WRITE) != 0 ? "w" : "") + ((access & Libc.BPF_DEVCG_ACC_MKNOD) != 0 ? "m" : "");
+}
+
 /// <summary>
-/// The devices controller of v1 (kernel: admin-guide/cgroup-v1/devices). A container begins with everything denied, then come the
-/// spec's rules in their order, then the devices that every container has (config-linux.md, Default Devices).
+/// Device rules as v1 and v2 both mean them. A container begins with everything denied, then come the spec's rules in their order, then the
+/// devices that every container has (config-linux.md, Default Devices).
 /// </summary>
 static class DeviceRules
 {
     // Making any node is harmless: what opens it is checked again.
-    static readonly string[] Defaults =
+    static readonly DeviceRule[] Defaults =
     [
-        "c *:* m", "b *:* m",
-        "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", // null, zero, full, random, urandom
-        "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm", // tty, ptmx, pts
+        new(true, 'c', null, null, Libc.BPF_DEVCG_ACC_MKNOD), new(true, 'b', null, null, Libc.BPF_DEVCG_ACC_MKNOD),
+        Char(1, 3), Char(1, 5), Char(1, 7), Char(1, 8), Char(1, 9), // null, zero, full, random, urandom
+        Char(5, 0), Char(5, 2), Char(136, null), // tty, ptmx, pts
     ];
 
-    /// <summary>What to write, in order: <c>deny</c> or <c>allow</c> and the line.</summary>
-    internal static List<(bool Allow, string Line)> Plan(List<LinuxDeviceCgroup>? rules)
+    static DeviceRule Char(uint major, uint? minor) => new(true, 'c', major, minor, DeviceRule.All);
+
+    /// <returns>What holds where no rule does, and the rules from there on.</returns>
+    /// <exception cref="CgroupException"><c>CgroupLimitRefused</c>: a rule that makes no sense.</exception>
+    internal static (bool Everything, List<DeviceRule> Rules) Read(List<LinuxDeviceCgroup>? spec)
     {
-        var plan = new List<(bool Allow, string Line)> { (false, "a") };
-        var exceptions = new List<string>();
         var everything = false;
-        foreach (var rule in rules ?? [])
+        var rules = new List<DeviceRule>();
+        foreach (var line in spec ?? [])
         {
-            var allow = rule.Allow ?? false;
-            var line = Line(rule);
-            if (line == "a")
+            var rule = Read(line);
+            if (!rule.IsWhole)
             {
-                // One rule for all makes those before it void.
-                plan.Clear();
-                exceptions.Clear();
-                plan.Add((allow, line));
-                everything = allow;
+                rules.Add(rule);
                 continue;
             }
-            if (allow == everything) { RefuseHole(exceptions, line); }
-            else { exceptions.Add(line); }
-            plan.Add((allow, line));
+            rules.Clear();
+            everything = rule.Allow;
         }
         // Where all is allowed but for some, the defaults must not bring back what a rule has just taken away.
-        if (!everything)
-        {
-            foreach (var line in Defaults) { plan.Add((true, line)); }
-        }
-        return plan;
+        if (!everything) { rules.AddRange(Defaults); }
+        return (everything, rules);
     }
 
-    internal static unsafe void Apply(string folder, List<LinuxDeviceCgroup>? rules)
+    static DeviceRule Read(LinuxDeviceCgroup rule)
     {
+        var type = string.IsNullOrEmpty(rule.Type) ? "a" : rule.Type;
+        if (type is not ("a" or "b" or "c")) { throw ResourceValues.Refused($"devices.type: \"{CgroupPath.Printable(type)}\" is not a, b or c"); }
+        var access = 0;
+        foreach (var c in rule.Access ?? "")
+        {
+            access |= c switch
+            {
+                'r' => Libc.BPF_DEVCG_ACC_READ,
+                'w' => Libc.BPF_DEVCG_ACC_WRITE,
+                'm' => Libc.BPF_DEVCG_ACC_MKNOD,
+                _ => throw ResourceValues.Refused($"devices.access: \"{CgroupPath.Printable(rule.Access!)}\" is not made of r, w and m"),
+            };
+        }
+        if (access == 0) { access = type == "a" ? DeviceRule.All : throw ResourceValues.Refused("devices.access: is missing"); }
+        return new(rule.Allow ?? false, type[0], Number(rule.Major), Number(rule.Minor), access);
+    }
+
+    static uint? Number(long? number) => number switch
+    {
+        null or -1 => null,
+        >= 0 and <= uint.MaxValue => (uint)number.Value,
+        _ => throw ResourceValues.Refused($"devices: {number} is no device number"),
+    };
+
+    /// <summary>Sets them in the devices controller of v1 (kernel: admin-guide/cgroup-v1/devices).</summary>
+    internal static void Apply(string folder, List<LinuxDeviceCgroup>? spec)
+    {
+        var (everything, rules) = Read(spec);
+        RefuseWhatV1ReadsOtherwise(everything, rules);
         int allow = -1, deny = -1;
         try
         {
-            foreach (var (isAllow, line) in Plan(rules))
-            {
-                ref var fd = ref isAllow ? ref allow : ref deny;
-                var file = isAllow ? "devices.allow" : "devices.deny";
-                if (fd < 0) { fd = Libc.open(folder + "/" + file, Libc.O_WRONLY | Libc.O_CLOEXEC); }
-                var errno = fd < 0 ? Libc.errno : CgroupFiles.WriteTo(fd, line + "\n");
-                if (errno != 0) { throw CgroupFiles.Refused(folder, file, line, errno); }
-            }
+            Write(everything, "a");
+            foreach (var rule in rules) { Write(rule.Allow, rule.ToString()); }
         }
         finally
         {
             if (allow >= 0) { Libc.close(allow); }
             if (deny >= 0) { Libc.close(deny); }
         }
-    }
 
-    /// <summary>Whether the rules ask for no more than what a spec has that says nothing of its own: everything denied.</summary>
-    internal static bool IsPlain(List<LinuxDeviceCgroup>? rules)
-    {
-        foreach (var rule in rules ?? [])
+        void Write(bool isAllow, string line)
         {
-            if (rule.Allow == true || Line(rule) != "a") { return false; }
-        }
-        return true;
-    }
-
-    static string Line(LinuxDeviceCgroup rule)
-    {
-        var type = string.IsNullOrEmpty(rule.Type) ? "a" : rule.Type;
-        var access = rule.Access ?? "";
-        foreach (var c in access)
-        {
-            if (c is not ('r' or 'w' or 'm')) { throw ResourceValues.Refused($"devices.access: \"{CgroupPath.Printable(access)}\" is not made of r, w and m"); }
-        }
-        var whole = rule.Major is null or -1 && rule.Minor is null or -1;
-        switch (type)
-        {
-            case "a":
-                // The kernel reads no further than the "a": anything narrower would silently become everything.
-                if (!whole || access.Length is not (0 or 3)) { throw ResourceValues.Refused("devices: a rule of type a is for all devices and all access"); }
-                return "a";
-            case "c" or "b":
-                if (access.Length == 0) { throw ResourceValues.Refused("devices.access: is missing"); }
-                return $"{type} {Number(rule.Major)}:{Number(rule.Minor)} {access}";
-            default:
-                throw ResourceValues.Refused($"devices.type: \"{CgroupPath.Printable(type)}\" is not a, b or c");
+            ref var fd = ref isAllow ? ref allow : ref deny;
+            var file = isAllow ? "devices.allow" : "devices.deny";
+            if (fd < 0) { fd = Libc.open(folder + "/" + file, Libc.O_WRONLY | Libc.O_CLOEXEC); }
+            var errno = fd < 0 ? Libc.errno : CgroupFiles.WriteTo(fd, line + "\n");
+            if (errno != 0) { throw CgroupFiles.Refused(folder, file, line, errno); }
         }
     }
-
-    static string Number(long? number) => number switch
-    {
-        null or -1 => "*",
-        >= 0 and <= uint.MaxValue => number.Value.ToString(System.Globalization.CultureInfo.InvariantCulture),
-        _ => throw ResourceValues.Refused($"devices: {number} is no device number"),
-    };
 
     // The kernel keeps one list of exceptions, from "nothing" or from "everything". A rule that takes an exception back has an
     // effect on a line with the very same numbers alone: cutting a hole into a wider line would silently do nothing.
-    static void RefuseHole(List<string> exceptions, string line)
+    static void RefuseWhatV1ReadsOtherwise(bool everything, List<DeviceRule> rules)
     {
-        foreach (var exception in exceptions)
+        for (var i = 0; i < rules.Count; i++)
         {
-            string[] a = exception.Split(' ', ':'), b = line.Split(' ', ':');
-            var same = a[1] == b[1] && a[2] == b[2];
-            var overlap = a[0] == b[0] && Meet(a[1], b[1]) && Meet(a[2], b[2]) && a[3].AsSpan().ContainsAny(b[3]);
-            if (overlap && !same) { throw new CgroupNotSupportedException("devices", $"v1 cannot except \"{line}\" from \"{exception}\""); }
+            var rule = rules[i];
+            // It reads no further than the "a": anything narrower would silently become everything.
+            if (rule.Type == 'a') { throw ResourceValues.Refused("devices: on v1, a rule of type a is for all devices and all access"); }
+            if (rule.Allow != everything) { continue; }
+            for (var j = 0; j < i; j++)
+            {
+                var exception = rules[j];
+                if (exception.Allow == everything || (exception.Major == rule.Major && exception.Minor == rule.Minor)) { continue; }
+                if (exception.Type == rule.Type && Meet(exception.Major, rule.Major) && Meet(exception.Minor, rule.Minor) && (exception.Access & rule.Access) != 0)
+                {
+                    throw new CgroupNotSupportedException("linux.resources.devices", $"v1 cannot except \"{rule}\" from \"{exception}\"");
+                }
+            }
         }
     }
 
-    static bool Meet(string a, string b) => a == "*" || b == "*" || a == b;
+    static bool Meet(uint? a, uint? b) => a is null || b is null || a == b;
 }

@@ -49,5 +49,6 @@ public static class ResourceValues
             : throw Refused($"hugepageLimits.pageSize: \"{CgroupPath.Printable(size ?? "")}\" is not a size such as 2MB");
     }
 
-    internal static CgroupException Refused(string message) => new("CgroupLimitRefused", message);
+    /// <param name="message">Begins with the member below <c>linux.resources</c>.</param>
+    internal static CgroupException Refused(string message) => new("CgroupLimitRefused", "linux.resources." + message);
 }

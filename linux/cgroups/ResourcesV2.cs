@@ -105,6 +105,6 @@ static class ResourcesV2
 
     static void Refuse(bool asked, string feature)
     {
-        if (asked) { throw new CgroupNotSupportedException(feature, "the v2 tree has nothing like it"); }
+        if (asked) { throw new CgroupNotSupportedException("linux.resources." + feature, "the v2 tree has nothing like it"); }
     }
 }

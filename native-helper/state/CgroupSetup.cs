@@ -42,7 +42,7 @@ sealed class CgroupSetup
         }
         catch (CgroupException e)
         {
-            throw new PsrunException("linux.resources: " + e.Message);
+            throw new PsrunException(e.Message);
         }
     }
 

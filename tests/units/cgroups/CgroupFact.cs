@@ -7,10 +7,12 @@ namespace Containers.Tests.Units.Cgroups;
 sealed class CgroupFactAttribute : FactAttribute
 {
     /// <param name="v1">Needs a controller in a v1 hierarchy.</param>
-    public CgroupFactAttribute(string? v1 = null)
+    /// <param name="v2">Needs the v2 tree.</param>
+    public CgroupFactAttribute(string? v1 = null, bool v2 = false)
     {
         if (LiveGroup.Problem is { } problem) { Skip = problem; }
         else if (v1 is not null && Containers.Linux.Cgroups.CgroupHost.Detect().Find(v1) is not { Version: 1 }) { Skip = $"this host has no v1 hierarchy of {v1}"; }
+        else if (v2 && Containers.Linux.Cgroups.CgroupHost.Detect().Unified is null) { Skip = "this host has no v2 tree"; }
     }
 }
 

@@ -131,7 +131,7 @@ public class ControlGroupLiveTests
             if (resources.HugepageLimits is not null && live.Host.Find("hugetlb") is not { Version: 1 }) { continue; }
             Assert.Equal("CgroupLimitRefused", Assert.Throws<CgroupException>(() => live.Group.Apply(resources)).Id);
         }
-        Assert.Equal("unified", Assert.Throws<CgroupNotSupportedException>(() => live.Group.Apply(new() { Unified = new() { ["memory.max"] = "1" } })).Feature);
+        Assert.Equal("linux.resources.unified", Assert.Throws<CgroupNotSupportedException>(() => live.Group.Apply(new() { Unified = new() { ["memory.max"] = "1" } })).Feature);
         Assert.Equal("CgroupNotFound", Assert.Throws<CgroupException>(() => live.Host.Group(live.Parent + "/none").Apply(new() { Pids = new() { Limit = 1 } })).Id);
     }
 

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using Containers.Linux.Cgroups;
 
 namespace Containers.Tests.Units.Cgroups;
@@ -9,9 +10,11 @@ sealed class RecordedHost : IDisposable
 
     public CgroupHost Host { get; }
 
-    RecordedHost(string mountInfo, string procCgroups = "") => Host = Make(mountInfo, procCgroups, root.FullName);
+    /// <summary>What the kernel would have been given.</summary>
+    public List<(string Folder, bpf_insn[] Program)> DevicePrograms { get; } = [];
 
-    static CgroupHost Make(string mountInfo, string procCgroups, string root) => new(root, mountInfo, procCgroups);
+    RecordedHost(string mountInfo, string procCgroups = "") =>
+        Host = new(root.FullName, mountInfo, procCgroups, (folder, program) => DevicePrograms.Add((folder, program)));
 
     public static RecordedHost V1() => new("""
         25 30 0:23 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
@@ -28,6 +31,22 @@ sealed class RecordedHost : IDisposable
         37 25 0:27 /docker /elsewhere rw - cgroup cgroup rw,freezer
         38 25 0:26 / /second/memory rw - cgroup cgroup rw,memory
         """, "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t4\t7\t1\nmemory\t3\t9\t0\n");
+
+    /// <summary>Memory and devices on v1, hugetlb left to the v2 tree.</summary>
+    public static RecordedHost Hybrid(bool devices = true)
+    {
+        var recorded = new RecordedHost($"""
+            26 25 0:24 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+            27 25 0:25 / /sys/fs/cgroup/{(devices ? "devices rw - cgroup cgroup rw,devices" : "systemd rw - cgroup cgroup rw,name=systemd")}
+            28 25 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+            """);
+        recorded.Write(2, "/", "cgroup.controllers", "hugetlb rdma\n");
+        recorded.Write(2, "/", "cgroup.subtree_control", "");
+        return recorded;
+    }
+
+    /// <summary>No devices controller and no v2 tree.</summary>
+    public static RecordedHost V1WithoutDevices() => new("26 25 0:24 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory");
 
     public static RecordedHost V2()
     {

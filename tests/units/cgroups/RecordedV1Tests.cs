@@ -85,9 +85,9 @@ public sealed class RecordedV1Tests : IDisposable
     [Fact]
     public void What_only_v2_has_is_refused_by_name()
     {
-        Assert.Equal("unified", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Unified = new() { ["memory.max"] = "1" } })).Feature);
+        Assert.Equal("linux.resources.unified", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Unified = new() { ["memory.max"] = "1" } })).Feature);
         recorded.Write("memory", "/g", "cgroup.procs");
-        Assert.Equal("memory.kmem.limit_in_bytes", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Memory = new() { Kernel = 1 } })).Feature);
+        Assert.Equal("linux.resources.memory", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Memory = new() { Kernel = 1 } })).Feature);
         Assert.Equal("freezer", Assert.Throws<CgroupNotSupportedException>(Group.Freeze).Feature);
     }
 
@@ -114,7 +114,7 @@ public sealed class RecordedV1Tests : IDisposable
     [
         new() { Allow = true, Type = "x", Access = "r" }, new() { Allow = true, Type = "c", Access = "rx" }, new() { Allow = true, Type = "c" }, new() { Allow = true, Type = "a", Major = 1 },
         new() { Allow = false, Type = "a", Access = "w" }, new() { Allow = true, Type = "c", Major = -2, Access = "r" }, new() { Allow = true, Type = "c\n", Access = "r" },
-        new() { Allow = true, Type = "c", Major = 1L << 40, Access = "r" },
+        new() { Allow = true, Type = "c", Major = 1L << 40, Access = "r" }, new() { Allow = true, Type = "a", Access = "rrr" },
     ];
 
     [Theory]
@@ -126,10 +126,10 @@ public sealed class RecordedV1Tests : IDisposable
     public void A_hole_in_a_wider_device_rule_is_refused_by_name()
     {
         LinuxDeviceCgroup wide = new() { Allow = true, Type = "c", Major = 1, Access = "rwm" }, one = new() { Allow = false, Type = "c", Major = 1, Minor = 3, Access = "r" };
-        Assert.Equal("devices", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Devices = [wide, one] })).Feature);
+        Assert.Equal("linux.resources.devices", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Devices = [wide, one] })).Feature);
         wide.Allow = false;
         one.Allow = true;
-        Assert.Equal("devices", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Devices = [new() { Allow = true }, wide, one] })).Feature);
+        Assert.Equal("linux.resources.devices", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Devices = [new() { Allow = true }, wide, one] })).Feature);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Containers.Linux;
 using Containers.Linux.Cgroups;
 using Containers.Linux.Oci;
 using Xunit;
@@ -73,7 +74,7 @@ public sealed class RecordedV2Tests : IDisposable
         Files("memory.max");
         Group.Apply(new() { Memory = new() { Limit = 100, Swap = 100 } });
         Group.Apply(new() { Memory = new() { Limit = -1, Swap = -1 } });
-        Assert.Equal("memory.swap.max", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Memory = new() { Limit = 100, Swap = 101 } })).Feature);
+        Assert.Equal("linux.resources.memory", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Memory = new() { Limit = 100, Swap = 101 } })).Feature);
     }
 
     [Fact]
@@ -166,21 +167,20 @@ public sealed class RecordedV2Tests : IDisposable
     public void Unified_settings_without_their_file_are_refused_by_name()
     {
         Files("cgroup.procs");
-        Assert.Equal("warp.max", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Unified = new() { ["warp.max"] = "1" } })).Feature);
+        Assert.Equal("linux.resources.unified", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Unified = new() { ["warp.max"] = "1" } })).Feature);
     }
 
     public static TheoryData<string, LinuxResources> OnlyV1() => new()
     {
-        { "memory.swappiness", new() { Memory = new() { Swappiness = 60 } } },
-        { "memory.disableOOMKiller", new() { Memory = new() { DisableOomKiller = true } } },
-        { "memory.kernel", new() { Memory = new() { Kernel = 1 } } },
-        { "memory.kernelTCP", new() { Memory = new() { KernelTcp = 1 } } },
-        { "cpu.realtimeRuntime", new() { Cpu = new() { RealtimeRuntime = 1 } } },
-        { "cpu.realtimePeriod", new() { Cpu = new() { RealtimePeriod = 1 } } },
-        { "blockIO.leafWeight", new() { BlockIo = new() { LeafWeight = 10 } } },
-        { "net_cls", new() { Network = new() { ClassId = 1 } } },
-        { "net_prio", new() { Network = new() { Priorities = [new() { Name = "eth0", Priority = 1 }] } } },
-        { "devices", new() { Devices = [new() { Allow = false, Access = "rwm" }, new() { Allow = true, Type = "c", Major = 1, Minor = 3, Access = "r" }] } },
+        { "linux.resources.memory.swappiness", new() { Memory = new() { Swappiness = 60 } } },
+        { "linux.resources.memory.disableOOMKiller", new() { Memory = new() { DisableOomKiller = true } } },
+        { "linux.resources.memory.kernel", new() { Memory = new() { Kernel = 1 } } },
+        { "linux.resources.memory.kernelTCP", new() { Memory = new() { KernelTcp = 1 } } },
+        { "linux.resources.cpu.realtimeRuntime", new() { Cpu = new() { RealtimeRuntime = 1 } } },
+        { "linux.resources.cpu.realtimePeriod", new() { Cpu = new() { RealtimePeriod = 1 } } },
+        { "linux.resources.blockIO.leafWeight", new() { BlockIo = new() { LeafWeight = 10 } } },
+        { "linux.resources.network", new() { Network = new() { ClassId = 1 } } },
+        { "linux.resources.network", new() { Network = new() { Priorities = [new() { Name = "eth0", Priority = 1 }] } } },
     };
 
     [Theory]
@@ -189,15 +189,40 @@ public sealed class RecordedV2Tests : IDisposable
         Assert.Equal(feature, Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(resources)).Feature);
 
     [Fact]
-    public void Denying_all_devices_is_what_every_spec_says_and_is_let_through() =>
-        Group.Apply(new() { Devices = [new() { Allow = false, Access = "rwm" }] }, create: true);
+    public void A_new_group_gets_a_device_program_whether_or_not_there_are_rules()
+    {
+        Group.Apply(null);
+        Assert.Empty(recorded.DevicePrograms);
+        Group.Apply(null, create: true);
+        Group.Apply(new() { Devices = [new() { Allow = true }] });
+        Assert.Equal([Group.FolderIn(recorded.Host.Unified!), Group.FolderIn(recorded.Host.Unified!)], recorded.DevicePrograms.Select(p => p.Folder));
+        Assert.Equal([false, true], recorded.DevicePrograms.Select(p => DeviceMachine.Run(p.Program, Libc.BPF_DEVCG_DEV_CHAR, 1, 11, Libc.BPF_DEVCG_ACC_READ)));
+    }
+
+    [Fact]
+    public void A_recorded_group_is_never_given_to_the_kernel()
+    {
+        var host = new CgroupHost(Path.GetDirectoryName(recorded.Host.Unified!.MountPoint)!, "25 30 0:23 / /cgroup rw - cgroup2 cgroup2 rw");
+        Files("cgroup.procs");
+        Assert.Equal("linux.resources.devices", Assert.Throws<CgroupNotSupportedException>(() => host.Group("/p/g").Apply(null, create: true)).Feature);
+        Assert.Equal("CgroupNotFound", Assert.Throws<CgroupException>(() => host.Group("/none").Apply(null, create: true)).Id);
+    }
+
+    [Fact]
+    public void A_file_that_is_missing_is_named_with_the_member_that_asked_for_it()
+    {
+        Files("cgroup.procs");
+        var e = Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { HugepageLimits = [new() { PageSize = "3MB", Limit = 1 }] }));
+        Assert.Equal("linux.resources.hugepageLimits", e.Feature);
+        Assert.Contains("hugetlb.3MB.max", e.Message);
+    }
 
     [Fact]
     public void A_missing_controller_is_told_from_a_missing_group()
     {
         Assert.Equal("CgroupNotFound", Assert.Throws<CgroupException>(() => Group.Apply(new() { Pids = new() { Limit = 1 } })).Id);
         Files("cgroup.procs");
-        Assert.Equal("pids.max", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Pids = new() { Limit = 1 } })).Feature);
+        Assert.Equal("linux.resources.pids", Assert.Throws<CgroupNotSupportedException>(() => Group.Apply(new() { Pids = new() { Limit = 1 } })).Feature);
     }
 
     [Fact]
