@@ -85,6 +85,7 @@ runc:runc:runc:is compared with in tests and bench
 crun:crun:crun:is compared with in tests and bench
 strace:strace:strace:counts system calls in tests
 umoci:umoci:umoci:writes bundles for tests
+podman:podman:podman:is what our defaults are compared with
 "
 
 step_tools() {
