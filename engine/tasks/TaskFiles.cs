@@ -44,7 +44,7 @@ sealed class TaskFiles(HostPaths paths, ContainerStore store)
             CreatedAt = record?.CreatedAt,
             StartedAt = exit?.StartedAt ?? record?.StartedAt,
             FinishedAt = exit?.FinishedAt,
-            Execs = Execs(folder, ns, id, record),
+            Execs = Execs(folder, ns, id, record, shimLives),
         };
         return new Truth(task, record, exit, shimLives, initLives);
     }
@@ -69,7 +69,7 @@ sealed class TaskFiles(HostPaths paths, ContainerStore store)
         };
     }
 
-    static List<ContainerExec> Execs(string folder, string ns, string id, TaskRecord? record)
+    static List<ContainerExec> Execs(string folder, string ns, string id, TaskRecord? record, bool shimLives)
     {
         var execs = new List<ContainerExec>();
         foreach (var exec in record?.Execs ?? [])
@@ -81,7 +81,8 @@ sealed class TaskFiles(HostPaths paths, ContainerStore store)
             {
                 Id = exec.Id!, ContainerId = id, ContainerNamespace = ns,
                 ProcessId = alive ? exec.Pid : null,
-                State = alive ? ContainerTaskState.Running : ContainerTaskState.Stopped,
+                // As with an init: one that just ended runs until its shim has told how.
+                State = alive || exit is null && shimLives && exec.State == "running" ? ContainerTaskState.Running : ContainerTaskState.Stopped,
                 ExitCode = exit?.ExitCode, Signal = exit?.Signal,
             });
         }
