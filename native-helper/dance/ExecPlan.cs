@@ -31,7 +31,7 @@ static unsafe class ExecPlan
             StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);
         Identity.Add(plan, process, setGroupsAllowed: true);
         nint* program = ProgramSteps.AddFind(plan, process.Args!, environment);
-        ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors);
+        ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors, parentWaits: true);
         return plan;
     }
 }

@@ -98,7 +98,7 @@ static unsafe class InitPlan
             plan.Do("wait for start", StepKind.AwaitStart, options.StartSocket);
         }
         HookRunner.AddInContainer(plan, "startContainer", spec.Hooks?.StartContainer, options.HookState);
-        ProgramSteps.AddExecute(plan, program, process.Args!, options.Environment, options.PreservedDescriptors);
+        ProgramSteps.AddExecute(plan, program, process.Args!, options.Environment, options.PreservedDescriptors, parentWaits: options.StartSocket < 0);
         return plan;
     }
 

@@ -45,11 +45,13 @@ static unsafe class ProgramSteps
         return find->Result = plan.Cell();
     }
 
-    public static void AddExecute(Plan plan, nint* program, IReadOnlyList<string> args, IReadOnlyList<string> environment, int preservedDescriptors)
+    /// <param name="parentWaits">The parent still reads the child's reports. Without a reader the report would be a SIGPIPE for the program.</param>
+    public static void AddExecute(Plan plan, nint* program, IReadOnlyList<string> args, IReadOnlyList<string> environment, int preservedDescriptors, bool parentWaits)
     {
         plan.Call("mark descriptors", Libc.SYS_close_range, 3 + preservedDescriptors, uint.MaxValue, Libc.CLOSE_RANGE_CLOEXEC);
         plan.Do("reset signals", StepKind.ResetSignals);
-        plan.Do("tell that the program comes next", StepKind.Sync, InitPlan.PointExecute, 0);
+        if (parentWaits)
+            plan.Do("tell that the program comes next", StepKind.Sync, InitPlan.PointExecute, 0);
         plan.Do($"exec: \"{args[0]}\"", StepKind.Execute, program, plan.Texts(args), plan.Texts(environment));
     }
 
