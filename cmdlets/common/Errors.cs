@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Management.Automation;
 using Containers.Linux;
+using Containers.Linux.Cgroups;
 
 namespace Containers.Cmdlets;
 
@@ -9,7 +10,7 @@ static class Errors
 {
     /// <summary>Whether an exception says that something failed, and not that the pipeline is being stopped or that the code is wrong.</summary>
     public static bool IsFailure(Exception exception)
-        => exception is ContainerException or IOException or UnauthorizedAccessException or Win32Exception or NotSupportedException or ItemNotFoundException or System.Management.Automation.DriveNotFoundException
+        => exception is ContainerException or CgroupException or IOException or UnauthorizedAccessException or Win32Exception or NotSupportedException or ItemNotFoundException or System.Management.Automation.DriveNotFoundException
             or ProviderNotFoundException or PSInvalidCastException;
 
     /// <summary>The record of a failure: the original exception, a word as its id, a real category, the thing it is about.</summary>
@@ -30,13 +31,15 @@ static class Errors
     {
         if (exception is LinuxException)
             return ErrorIds.HostRefused;
+        if (exception is CgroupException)
+            return ErrorIds.CgroupUnavailable;
         string name = exception.GetType().Name;
         return name.EndsWith("Exception", StringComparison.Ordinal) ? name[..^"Exception".Length] : name;
     }
 
     static ErrorCategory Category(Exception exception) => exception switch
     {
-        LinuxException => ErrorCategory.ResourceUnavailable,
+        LinuxException or CgroupException => ErrorCategory.ResourceUnavailable,
         UnauthorizedAccessException => ErrorCategory.PermissionDenied,
         FileNotFoundException or DirectoryNotFoundException or ItemNotFoundException or System.Management.Automation.DriveNotFoundException => ErrorCategory.ObjectNotFound,
         NotSupportedException => ErrorCategory.NotImplemented,

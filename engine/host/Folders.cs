@@ -1,3 +1,4 @@
+using Containers.Linux;
 using Mono.Unix.Native;
 
 namespace Containers;
@@ -69,30 +70,48 @@ static class Folders
         Syscall.close(fd);
     }
 
-    /// <summary>The content of a small file; null when it is not there. Never follows a link at its end, never reads more than <paramref name="most"/> bytes.</summary>
+    /// <summary>The content of a small file of the store; null when it is not there. Never follows a link at its end.</summary>
+    /// <exception cref="ContainerException"><c>StoreDamaged</c>: no regular file, or longer than <paramref name="most"/> bytes; <c>StoreUnavailable</c>.</exception>
     internal static byte[]? Read(string path, int most)
     {
-        try
+        try { return ReadRegular(path, most, Libc.O_NOFOLLOW); }
+        catch (InvalidDataException e)
         {
-            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            var length = RandomAccess.GetLength(handle);
-            if (length > most)
-            {
-                throw new ContainerException(ErrorIds.StoreDamaged, $"The file '{path}' is {length} bytes long; at most {most} are expected there. It was not written by this module: look at it and remove it.",
-                    path, ContainerErrorCategory.InvalidData);
-            }
-            var content = new byte[length];
-            var read = 0;
-            while (read < content.Length)
-            {
-                var n = RandomAccess.Read(handle, content.AsSpan(read), read);
-                if (n == 0) { break; }
-                read += n;
-            }
-            return read == content.Length ? content : content[..read];
+            throw new ContainerException(ErrorIds.StoreDamaged, $"The file '{path}' {e.Message}. It was not written by this module: look at it and remove it.",
+                path, ContainerErrorCategory.InvalidData);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException) { return null; }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
+    }
+
+    /// <summary>The content of a small file that the user named, links followed; null when it is not there.</summary>
+    /// <exception cref="InvalidDataException">No regular file, or longer than <paramref name="most"/> bytes.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    internal static byte[]? ReadOfUser(string path, int most) => ReadRegular(path, most, 0);
+
+    static byte[]? ReadRegular(string path, int most, int flags)
+    {
+        // O_NONBLOCK: opening a FIFO would wait for somebody to write to it.
+        var fd = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK | Libc.O_NOCTTY | flags);
+        if (fd < 0)
+        {
+            var errno = Libc.errno;
+            if (errno is Libc.ENOENT or Libc.ENOTDIR) { return null; }
+            if (errno == Libc.ELOOP) { throw new InvalidDataException(flags == 0 ? "is a loop of links" : "is a link"); }
+            throw new IOException("cannot be opened: " + new LinuxException("open", path, errno).Message);
+        }
+        using var handle = new Microsoft.Win32.SafeHandles.SafeFileHandle(fd, ownsHandle: true);
+        if (Libc.statx(fd, Libc.STATX_TYPE, out var stat) != 0 || (stat.stx_mode & Libc.S_IFMT) != Libc.S_IFREG) { throw new InvalidDataException("is no regular file"); }
+        var length = RandomAccess.GetLength(handle);
+        if (length > most) { throw new InvalidDataException($"is {length} bytes long; at most {most} are expected there"); }
+        var content = new byte[length];
+        var read = 0;
+        while (read < content.Length)
+        {
+            var n = RandomAccess.Read(handle, content.AsSpan(read), read);
+            if (n == 0) { break; }
+            read += n;
+        }
+        return read == content.Length ? content : content[..read];
     }
 
     /// <summary>Removes a folder with all that is in it, without following links; one that is gone already is no error.</summary>

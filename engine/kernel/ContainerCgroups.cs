@@ -120,8 +120,28 @@ public sealed class ContainerCgroups
     /// <summary>Every process in a container's group and below it.</summary>
     internal List<int> ProcessesOf(ContainerRecord record) => PathOf(record) is { } path ? CgroupHost.Detect().Group(path).Processes(recursive: true) : [];
 
-    internal static string? PathOf(ContainerRecord record) =>
-        record.Spec.Linux?.CgroupsPath is { } path && path.StartsWith('/') && path.Length > 1 ? path : null;
+    /// <summary>Null where the runtime places the group, or where the record names none that could be there.</summary>
+    internal static string? PathOf(ContainerRecord record)
+    {
+        if (record.Spec.Linux?.CgroupsPath is not { } path || !path.StartsWith('/')) { return null; }
+        try { return CgroupPath.Normalize(path) is var normal && normal != "/" ? normal : null; }
+        catch (CgroupException) { return null; }
+    }
+
+    /// <summary>A group that others live in would be killed with the container: one of the user's choice has to be free.</summary>
+    /// <exception cref="ContainerException"><c>CgroupUnavailable</c>.</exception>
+    internal static void RefuseShared(ContainerRecord record)
+    {
+        if (PathOf(record) is not { } path || path == HostPaths.CgroupPath(record.Namespace, record.Id)) { return; }
+        Guard(path, () =>
+        {
+            var group = CgroupHost.Detect().Group(path);
+            return group.Exists && group.Processes(recursive: true).Count > 0
+                ? throw new ContainerException(ErrorIds.CgroupUnavailable, $"The cgroup '{path}' of container '{record.Id}' has processes of others in it, and would be ended with the container. Choose another.",
+                    path, ContainerErrorCategory.ResourceBusy)
+                : true;
+        });
+    }
 
     internal static ControlGroup Existing(string path)
     {

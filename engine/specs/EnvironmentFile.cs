@@ -9,7 +9,9 @@ static class EnvironmentFile
 
     internal static IEnumerable<KeyValuePair<string, string>> Read(string path)
     {
-        var content = Folders.Read(path, Longest) ?? throw Bad(path, "it is not there");
+        byte[] content;
+        try { content = Folders.ReadOfUser(path, Longest) ?? throw Bad(path, "it is not there"); }
+        catch (Exception e) when (e is IOException or InvalidDataException) { throw Bad(path, "it " + e.Message); }
         if (!System.Text.Unicode.Utf8.IsValid(content)) { throw Bad(path, "it is not UTF-8"); }
         var number = 0;
         foreach (var raw in Encoding.UTF8.GetString(content).TrimStart('\uFEFF').Split('\n'))

@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Containers.Linux.Cgroups;
 using Containers.Linux.Oci;
 
 namespace Containers;
@@ -57,6 +58,7 @@ static class RecordBuilder
         Check(spec, id);
         spec.Root = new Root { Path = rootfs, Readonly = spec.Root?.Readonly };
         (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= cgroup;
+        CheckCgroup(spec, id);
         return (rootfs, spec);
     }
 
@@ -66,9 +68,13 @@ static class RecordBuilder
         if (o.Spec is not null) { throw ResourceSpec.Bad("Spec", o.Spec, "a bundle has a spec of its own"); }
         var bundle = Path.GetFullPath(o.Bundle!);
         var config = Path.Combine(bundle, "config.json");
-        var content = Folders.Read(config, OciJson.MaxSize) ?? throw Invalid(bundle, $"The bundle '{bundle}' has no config.json. 'runc spec' makes one.", null);
         Spec spec;
-        try { spec = OciJson.ReadSpec(content); }
+        try
+        {
+            var content = Folders.ReadOfUser(config, OciJson.MaxSize) ?? throw Invalid(bundle, $"The bundle '{bundle}' has no config.json. 'runc spec' makes one.", null);
+            spec = OciJson.ReadSpec(content);
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException) { throw Invalid(config, $"'{config}' {e.Message}.", e); }
         catch (SpecException e) { throw Invalid(config, $"'{config}' is not a spec: {e.Message}.", e); }
         Check(spec, config);
 
@@ -82,6 +88,7 @@ static class RecordBuilder
             if (bind && mount.Source is { Length: > 0 } source && !source.StartsWith('/')) { mount.Source = Path.GetFullPath(source, bundle); }
         }
         (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= CgroupPath(o.CgroupParent, ns, id);
+        CheckCgroup(spec, config);
         return (rootfs, spec);
     }
 
@@ -89,6 +96,18 @@ static class RecordBuilder
     {
         if (spec.Process?.Args is not { Count: > 0 } || spec.Process.Args[0].Length == 0) { throw Invalid(where, $"'{where}': process.args names no program.", null); }
         if (spec.Process.Cwd is null || !spec.Process.Cwd.StartsWith('/')) { throw Invalid(where, $"'{where}': process.cwd is not an absolute path.", null); }
+    }
+
+    // What is no path of a group could be neither watched nor removed later. Relative ones are the runtime's to place.
+    static void CheckCgroup(Spec spec, string where)
+    {
+        var path = spec.Linux!.CgroupsPath!;
+        if (!path.StartsWith('/')) { return; }
+        try
+        {
+            if (Linux.Cgroups.CgroupPath.Normalize(path) == "/") { throw Invalid(where, $"'{where}': linux.cgroupsPath is the root of the hierarchies, not a group of its own.", null); }
+        }
+        catch (CgroupException e) { throw Invalid(where, $"'{where}': linux.cgroupsPath: {e.Message}.", e); }
     }
 
     // What a spec says already cannot be said a second time, and nothing is dropped in silence.
@@ -124,11 +143,8 @@ static class RecordBuilder
     internal static string CgroupPath(string? parent, string ns, string id)
     {
         if (parent is null) { return HostPaths.CgroupPath(ns, id); }
-        if (!parent.StartsWith('/') || parent.Contains('\0') || parent.Split('/').Any(part => part is "." or ".."))
-        {
-            throw ResourceSpec.Bad("CgroupParent", parent, "it is an absolute path below the root of the hierarchies, without '..'");
-        }
-        return $"{parent.TrimEnd('/')}/{id}";
+        try { return Linux.Cgroups.CgroupPath.Normalize(parent).TrimEnd('/') + "/" + id; }
+        catch (CgroupException) { throw ResourceSpec.Bad("CgroupParent", parent, "it is an absolute path below the root of the hierarchies, without '..'"); }
     }
 
     static (string?, string?, string?) Redirections(ContainerCreateOptions o)

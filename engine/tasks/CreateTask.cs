@@ -35,6 +35,7 @@ public sealed partial class ContainerTasks
         var spec = record.Spec;
         foreach (var (type, other) in record.Joins) { Join(spec, type, ns, other); }
         NamespaceSpec.Recheck(spec, record.PathIds);
+        ContainerCgroups.RefuseShared(record);
         // The shim mounts the root there, in its own mount namespace.
         (spec.Root ??= new Root()).Path = "rootfs";
 

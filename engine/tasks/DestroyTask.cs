@@ -55,7 +55,7 @@ public sealed partial class ContainerTasks
         // The shim first, or it would see its task die and write records meanwhile.
         var host = CgroupHost.Detect();
         var shimGroup = host.Group(HostPaths.ShimCgroupPath(ns, id));
-        var group = record.Spec.Linux?.CgroupsPath is { } path && path.StartsWith('/') && path.Length > 1 ? host.Group(path) : null;
+        var group = ContainerCgroups.PathOf(record) is { } path ? host.Group(path) : null;
         try
         {
             shimGroup.Kill();
