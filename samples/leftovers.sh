@@ -11,20 +11,26 @@ seen=
 list=$(mktemp) || exit 2
 trap 'rm -f "$list"' EXIT
 
+# the callers of this script carry the mark on their command line
+callers=" "
+caller=$me
+while [ "${caller:-0}" -gt 1 ]; do
+    callers="$callers$caller "
+    caller=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$caller/status" 2>/dev/null)
+done
+
 for process in /proc/[0-9]*; do
     pid=${process#/proc/}
-    [ "$pid" = "$me" ] && continue
-    # the callers of this script carry the mark on their command line
-    ancestor=$me
-    while [ "$ancestor" -gt 1 ] && [ "$ancestor" != "$pid" ]; do
-        ancestor=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$ancestor/status" 2>/dev/null)
-        ancestor=${ancestor:-0}
-    done
-    [ "$ancestor" = "$pid" ] && [ "$pid" != 1 ] && continue
+    case $callers in *" $pid "*) continue ;; esac
 
     if { grep -qF -- "$mark" "$process/cgroup" || tr '\0' ' ' <"$process/cmdline" | grep -qF -- "$mark"; } 2>/dev/null; then
         # a pipe of this very loop is gone by now
         name=$(cat "$process/comm" 2>/dev/null) || continue
+        # an orphan that has ended is init's to collect, when it comes to it; a child of our caller is not
+        case $(sed -n 's/^\(State\|PPid\):[[:space:]]*\([^[:space:]]*\).*/\2/p' "$process/status" 2>/dev/null | tr '\n' ' ') in
+            "Z $PPID "*) ;;
+            "Z "*) continue ;;
+        esac
         echo "process $pid $name" >>"$list"
         for kind in cgroup ipc mnt net pid time user uts; do
             space=$(readlink "$process/ns/$kind" 2>/dev/null) || continue
