@@ -168,6 +168,39 @@ public sealed partial class ControlGroup
     }
 
     /// <summary>
+    /// Opens the group for a process that enters it by itself: the file <c>tasks</c> of each v1 hierarchy, to which a process of one thread writes "0", and
+    /// the folder in the v2 tree for CLONE_INTO_CGROUP (clone(2)). A move by pid takes a lock that every fork and exit of the host takes as well, and
+    /// waits for an RCU grace period; these two ways do not.
+    /// </summary>
+    /// <param name="unified">The folder's descriptor; -1 on a host without a v2 tree.</param>
+    /// <returns>Descriptors of the v1 files, the caller's to close.</returns>
+    /// <exception cref="CgroupException"><c>CgroupNotFound</c>.</exception>
+    public List<int> OpenEntries(out int unified)
+    {
+        var files = new List<int>(folders.Length);
+        unified = -1;
+        for (var i = 0; i < folders.Length; i++)
+        {
+            var v2 = Host.All[i].Version == 2;
+            var fd = v2
+                ? Libc.open(folders[i], Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC)
+                : Libc.open(folders[i] + "/tasks", Libc.O_WRONLY | Libc.O_CLOEXEC);
+            if (fd < 0)
+            {
+                var errno = Libc.errno;
+                foreach (var file in files) { Libc.close(file); }
+                if (unified >= 0) { Libc.close(unified); }
+                throw errno == Libc.ENOENT
+                    ? new CgroupException("CgroupNotFound", $"{folders[i]}: there is no such group")
+                    : new LinuxException("open", folders[i], errno);
+            }
+            if (v2) { unified = fd; }
+            else { files.Add(fd); }
+        }
+        return files;
+    }
+
+    /// <summary>
     /// Sets the limits that are given and leaves all others as they are. As with runc, 0 counts as "not given" for sizes, shares, quota, periods and
     /// the number of tasks, and -1 is "no limit".
     /// </summary>

@@ -12,6 +12,7 @@ sealed class InitOptions
     public required string Rootfs;
     public required Namespaces Namespaces;
     public required CgroupMountSource Cgroups;
+    public required State.CgroupEntry CgroupEntry;
     public required List<string> Environment;
     /// <summary>Descriptors of the namespaces that are joined, in the order of <see cref="Namespaces.Joined"/>.</summary>
     public List<int> JoinedDescriptors = [];
@@ -40,11 +41,12 @@ static unsafe class InitPlan
         Namespaces namespaces = options.Namespaces;
 
         plan.Call("let go of the lock", Libc.SYS_close, options.Lock);
+        options.CgroupEntry.AddSteps(plan);
         if (namespaces.Joined.Count > 0)
             AddJoin(plan, options);
 
         plan.Call("start a session", Libc.SYS_setsid);
-        // The parent puts this process into its cgroup and writes the id maps now.
+        // The parent writes the id maps and puts this process on record now.
         plan.Do("wait for the parent", StepKind.Sync, PointJoin, 1);
 
         bool userNamespace = namespaces.Has(Libc.CLONE_NEWUSER);

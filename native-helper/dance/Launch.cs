@@ -18,8 +18,9 @@ sealed unsafe class Launch : IDisposable
     public int HelperPid { get; private set; }
 
     /// <param name="cloneFlags">CLONE_NEW* for the first clone.</param>
+    /// <param name="cgroup">The v2 group into which the child is born; -1 for this process's own.</param>
     /// <param name="clonesAgain">The plan has a <see cref="StepKind.CloneSibling"/> step.</param>
-    public Launch(Plan plan, nint cloneFlags, bool clonesAgain)
+    public Launch(Plan plan, nint cloneFlags, int cgroup, bool clonesAgain)
     {
         _plan = plan;
         int* pipes = stackalloc int[4];
@@ -33,7 +34,7 @@ sealed unsafe class Launch : IDisposable
         ulong old;
         Libc.rt_sigprocmask(Libc.SIG_SETMASK, &all, &old);
         _oldMask = old;
-        int pid = Clone(plan.Steps, plan.Count, pipes, plan.Scratch, (ulong)cloneFlags);
+        int pid = Clone(plan.Steps, plan.Count, pipes, plan.Scratch, (ulong)cloneFlags, cgroup);
         Libc.close(pipes[1]);
         Libc.close(pipes[2]);
         if (pid < 0)
@@ -68,10 +69,11 @@ sealed unsafe class Launch : IDisposable
 
     /// <summary>In the clone this never returns. Nothing here may allocate: the child comes by.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    static int Clone(Step* steps, int count, int* pipes, byte* scratch, ulong flags)
+    static int Clone(Step* steps, int count, int* pipes, byte* scratch, ulong flags, int cgroup)
     {
         clone_args args = default;
-        args.flags = flags;
+        args.flags = flags | (cgroup >= 0 ? Libc.CLONE_INTO_CGROUP : 0);
+        args.cgroup = (ulong)(cgroup >= 0 ? cgroup : 0);
         args.exit_signal = Libc.SIGCHLD;
         nint pid = Libc.syscall(Libc.SYS_clone3, (nint)(&args), sizeof(clone_args), 0, 0, 0, 0);
         if (pid == 0)

@@ -46,7 +46,7 @@ sealed class CgroupSetup
         }
     }
 
-    public void Attach(int pid) => _group.Attach(pid);
+    public CgroupEntry OpenEntry() => new(_group);
 
     public void Remove()
     {
@@ -68,7 +68,7 @@ sealed class CgroupSetup
         return source;
     }
 
-    public static void AttachTo(string path, int pid) => Host.Group(path).Attach(pid);
+    public static CgroupEntry OpenEntryOf(string path) => new(Host.Group(path));
 
     public static bool IsFrozen(string path)
     {

@@ -28,6 +28,7 @@ sealed unsafe class Creation : IDisposable
     readonly CreationOptions _options;
     StateFolder? _folder;
     CgroupSetup? _cgroups;
+    CgroupEntry? _entry;
     Launch? _launch;
     string? _pidFile;
     readonly List<int> _descriptors = [];
@@ -96,12 +97,14 @@ sealed unsafe class Creation : IDisposable
             throw new PsrunException("--console-socket: process.terminal is not true");
         if (terminal && _options.ConsoleSocket == null)
             throw new PsrunException("process.terminal: needs --console-socket");
+        _entry = _cgroups.OpenEntry();
         var init = new InitOptions
         {
             Id = _options.Id,
             Rootfs = rootfs,
             Lock = _folder.Descriptor,
             Namespaces = namespaces,
+            CgroupEntry = _entry,
             Cgroups = _cgroups.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)),
             Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
             PreservedDescriptors = _options.PreservedDescriptors,
@@ -118,9 +121,8 @@ sealed unsafe class Creation : IDisposable
             init.StartSocket = Keep(_folder.ListenForStart(), "start.sock");
 
         Plan plan = InitPlan.Build(Spec, init);
-        _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), namespaces.Joined.Count > 0);
+        _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry.Unified, namespaces.Joined.Count > 0);
         _launch.Await(InitPlan.PointJoin);
-        _cgroups.Attach(Pid);
         WriteIdMaps(namespaces);
         State.Pid = Pid;
         State.PidStartTime = InitProcess.StartTime(Pid);
@@ -244,6 +246,8 @@ sealed unsafe class Creation : IDisposable
         foreach (int fd in _descriptors)
             Libc.close(fd);
         _descriptors.Clear();
+        _entry?.Dispose();
+        _entry = null;
         _launch?.Dispose();
         _folder?.Dispose();
     }

@@ -38,17 +38,14 @@ static unsafe class ExecVerb
         nint foreign = ForeignNamespaces(state.Pid);
         int console = terminal ? ConsoleSocket.Connect(options.Value("console-socket")!) : -1;
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
-        Plan plan = ExecPlan.Build(id, process, environment, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
+        using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryOf(state.CgroupPath);
+        Plan plan = ExecPlan.Build(id, process, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
 
         if (!detach)
             Foreground.CatchSignals();
-        using Launch launch = LaunchInside(plan, init, (foreign & Libc.CLONE_NEWPID) != 0);
+        using Launch launch = LaunchInside(plan, init, cgroup?.Unified ?? -1, (foreign & Libc.CLONE_NEWPID) != 0);
         try
         {
-            launch.Await(InitPlan.PointJoin);
-            if (state.CgroupPath != null)
-                CgroupSetup.AttachTo(state.CgroupPath, launch.Pid);
-            launch.Continue();
             launch.AwaitExecute();
             if (options.Value("pid-file") is string pidFile)
                 Creation.WritePidFile(Path.GetFullPath(pidFile), launch.Pid);
@@ -65,16 +62,16 @@ static unsafe class ExecVerb
     /// Only children are born into the pid namespace that this thread enters; this process stays where it is. While the two differ it can make
     /// no thread (clone(2), EINVAL), so the thread goes back at once.
     /// </summary>
-    static Launch LaunchInside(Plan plan, int init, bool pidNamespace)
+    static Launch LaunchInside(Plan plan, int init, int cgroup, bool pidNamespace)
     {
         if (!pidNamespace)
-            return new Launch(plan, 0, clonesAgain: false);
+            return new Launch(plan, 0, cgroup, clonesAgain: false);
         int own = Libc.open("/proc/self/ns/pid", Libc.O_RDONLY | Libc.O_CLOEXEC);
         if (own < 0 || Libc.setns(init, Libc.CLONE_NEWPID) < 0)
             throw new PsrunException($"join the pid namespace: {Errnos.Text(Libc.errno)}");
         try
         {
-            return new Launch(plan, 0, clonesAgain: false);
+            return new Launch(plan, 0, cgroup, clonesAgain: false);
         }
         finally
         {

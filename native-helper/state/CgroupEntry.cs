@@ -1,0 +1,48 @@
+using Containers.Linux;
+using Containers.Linux.Cgroups;
+using Psrun.Dance;
+
+namespace Psrun.State;
+
+/// <summary>A group held open for the child that enters it by itself; see <see cref="ControlGroup.OpenEntries"/>.</summary>
+sealed unsafe class CgroupEntry : IDisposable
+{
+    readonly List<int> _files;
+    readonly int _unified;
+
+    public CgroupEntry(ControlGroup group)
+    {
+        try
+        {
+            _files = group.OpenEntries(out _unified);
+        }
+        catch (CgroupException e)
+        {
+            throw new PsrunException(e.Message);
+        }
+    }
+
+    /// <summary>The v2 folder for CLONE_INTO_CGROUP, or -1.</summary>
+    public int Unified => _unified;
+
+    /// <summary>The child's first steps: it is in all groups before it does anything that they limit.</summary>
+    public void AddSteps(Plan plan)
+    {
+        nint self = plan.Text("0");
+        foreach (int file in _files)
+        {
+            plan.Call("enter the control group", Libc.SYS_write, file, self, 1);
+            plan.Call(null, Libc.SYS_close, file);
+        }
+        if (_unified >= 0)
+            plan.Call("enter the control group", Libc.SYS_close, _unified);
+    }
+
+    public void Dispose()
+    {
+        foreach (int file in _files)
+            Libc.close(file);
+        if (_unified >= 0)
+            Libc.close(_unified);
+    }
+}
