@@ -37,8 +37,11 @@ static class Crun
             if (held < 0 || Native.flock(held, LockExclusive) != 0)
                 throw Native.Failure(Lock);
             const string folder = "/sys/fs/cgroup/hugetlb";
-            if (Directory.Exists(folder))
+            if (File.ReadLines("/proc/self/mountinfo").Any(line => line.Contains($" {folder} ")))
                 return Spawn.Run(scratch, program, arguments, WithoutNull); // the host's own
+            // A plain folder that was left there would be taken for the hierarchy by runtimes that go by names.
+            if (Directory.Exists(folder))
+                Directory.Delete(folder, recursive: true);
             Directory.CreateDirectory(folder);
             try
             {
@@ -47,7 +50,7 @@ static class Crun
             }
             finally
             {
-                Directory.Delete(folder);
+                Directory.Delete(folder, recursive: true);
             }
         }
         finally
