@@ -52,9 +52,7 @@ static class Arguments
     public static bool IdWasFirstArgument(PSCmdlet cmdlet, string idParameter)
     {
         InvocationInfo invocation = cmdlet.MyInvocation;
-        // What was typed; PowerShell 7.4 and later tell it. A caller through the API types nothing and names what it gives.
-        string? text = typeof(InvocationInfo).GetProperty("Statement")?.GetValue(invocation) as string;
-        if (string.IsNullOrEmpty(text) || Parser.ParseInput(text, out _, out _).Find(ast => ast is CommandAst, true) is not CommandAst command)
+        if (Typed(invocation) is not { } command)
             return false;
         bool valueOfParameter = false;
         foreach (CommandElementAst element in command.CommandElements.Skip(1))
@@ -81,6 +79,57 @@ static class Arguments
             valueOfParameter = parameter.Argument is null && !known.SwitchParameter;
         }
         return false;
+    }
+
+    /// <summary>
+    /// Puts together what PowerShell takes apart after <c>--</c>: <c>-v:/a</c> and <c>-x.y</c> come from its parser as two values each,
+    /// though no blank was typed between them.
+    /// </summary>
+    public static object[]? Rejoin(PSCmdlet cmdlet, object[]? arguments)
+    {
+        if (arguments is not { Length: > 1 } || Typed(cmdlet.MyInvocation) is not { } command)
+            return arguments;
+        var elements = command.CommandElements.SkipWhile(element => element.Extent.Text != "--").Skip(1).ToList();
+        var joined = new List<object>(arguments);
+        // From the end: how many values stand before the -- is not known here.
+        int at = arguments.Length;
+        for (int i = elements.Count - 1; i >= 0; i--)
+        {
+            at -= elements[i] is VariableExpressionAst { Splatted: true } splatted ? SplattedCount(cmdlet, splatted) ?? arguments.Length : 1;
+            if (at < 0)
+                break;
+            // The first part of such a word is bare and begins with a dash; what follows it may be any expression.
+            if (i + 1 < elements.Count && elements[i].Extent.EndOffset == elements[i + 1].Extent.StartOffset
+                && at + 1 < joined.Count && BeginsWithDash(elements, i) && arguments[at] is { } left && Flat([joined[at + 1]]) is { Count: 1 } right)
+            {
+                joined[at] = Text(left) + right[0];
+                joined.RemoveAt(at + 1);
+            }
+        }
+        return [.. joined];
+    }
+
+    static bool BeginsWithDash(List<CommandElementAst> elements, int i)
+    {
+        while (i > 0 && elements[i - 1].Extent.EndOffset == elements[i].Extent.StartOffset)
+            i--;
+        return elements[i] is StringConstantExpressionAst { StringConstantType: StringConstantType.BareWord } word && word.Value.StartsWith('-');
+    }
+
+    static int? SplattedCount(PSCmdlet cmdlet, VariableExpressionAst splatted)
+        => cmdlet.SessionState.PSVariable.GetValue(splatted.VariablePath.UserPath) switch
+        {
+            null or IDictionary => null,
+            string => 1,
+            IEnumerable many => many.Cast<object?>().Count(),
+            _ => 1,
+        };
+
+    // What was typed; PowerShell 7.4 and later tell it. A caller through the API types nothing and names what it gives.
+    static CommandAst? Typed(InvocationInfo invocation)
+    {
+        string? text = typeof(InvocationInfo).GetProperty("Statement")?.GetValue(invocation) as string;
+        return string.IsNullOrEmpty(text) ? null : Parser.ParseInput(text, out _, out _).Find(ast => ast is CommandAst, true) as CommandAst;
     }
 
     static ParameterMetadata? Resolve(CommandInfo command, string name)

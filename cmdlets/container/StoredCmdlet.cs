@@ -65,6 +65,7 @@ public abstract class StoredCmdlet : CreateCmdlet
             ArgumentList = [Id, .. ArgumentList ?? []];
             Id = null;
         }
+        ArgumentList = Arguments.Rejoin(this, ArgumentList);
     }
 
     protected ContainerCreateOptions StoredOptions()

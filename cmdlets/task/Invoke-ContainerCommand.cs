@@ -95,6 +95,7 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
             ArgumentList = [Id[0], .. ArgumentList ?? []];
             Id = null;
         }
+        ArgumentList = Arguments.Rejoin(this, ArgumentList);
         targetsFromPipeline = Id is null && MyInvocation.ExpectingInput;
         bool feeds = Id is not null && MyInvocation.ExpectingInput;
         string? clash = Id is null && !MyInvocation.ExpectingInput ? "No container is named: give its id before --, or a container or task on the pipeline."
