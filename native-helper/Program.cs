@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Psrun.Processes;
 using Psrun.Verbs;
 
 namespace Psrun;
@@ -31,6 +32,8 @@ static class Program
             ReadOnlySpan<string> rest = args.AsSpan(used + 1);
             failure = verb == "exec" ? 255 : 1;
             string root = Path.GetFullPath(global.Value("root") ?? "/run/psrun");
+            if (verb is "create" or "run" or "exec")
+                OwnProgram.RunReadOnly(args);
             return verb switch
             {
                 "create" => CreateVerb.Run(root, rest),

@@ -59,6 +59,11 @@ static unsafe class InitPlan
             // A change of user makes /proc/self root's; the files below are written by its owner again.
             plan.Call("own /proc/self", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 1);
         }
+        else if (!namespaces.IsNew(Libc.CLONE_NEWPID))
+        {
+            // Others see this process already: they must not look into what still is psrun (CVE-2016-9962).
+            plan.Call("hide from the pid namespace", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 0);
+        }
         // Not a flag of clone: the new namespace's root is the group in which this call finds us.
         if (namespaces.IsNew(Libc.CLONE_NEWCGROUP))
             plan.Call("linux.namespaces: cgroup", Libc.SYS_unshare, Libc.CLONE_NEWCGROUP);
@@ -115,6 +120,7 @@ static unsafe class InitPlan
         {
             (string type, nint flag, string path) = options.Namespaces.Joined[i];
             plan.Call($"linux.namespaces: {type}: join {path}", Libc.SYS_setns, options.JoinedDescriptors[i], flag);
+            plan.Call(null, Libc.SYS_close, options.JoinedDescriptors[i]);
         }
         // A process enters a pid namespace only by birth; CLONE_PARENT keeps the newborn psrun's own child.
         clone_args* args = (clone_args*)plan.Allocate(sizeof(clone_args));
