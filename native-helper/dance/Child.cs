@@ -7,11 +7,11 @@ namespace Psrun.Dance;
 /// <summary>
 /// The code between clone and execve.
 ///
-/// RULE: nothing here allocates, throws, takes a lock, or calls anything but the two raw entries of libc and methods of this file. The clone has
+/// RULE: nothing here allocates, throws, takes a lock, or calls anything but the two raw entries of libc and methods of this type. The clone has
 /// one thread of a process that had several; whatever would wait for another thread waits for ever. Everything the walk needs was laid out by
 /// the parent in unmanaged memory (<see cref="Plan"/>). A unit test reads the IL of this type and holds the rule.
 /// </summary>
-static unsafe class Child
+static unsafe partial class Child
 {
     const int PathMax = 4096;
 
@@ -121,6 +121,10 @@ static unsafe class Child
                         Tell(start, Report.Failure, i, errno, 0);
                         Exit(127);
                     }
+                    break;
+
+                case StepKind.CopyFolder:
+                    errno = CopyFolder(a0, a1, a2 != 0, 0, scratch);
                     break;
 
                 case StepKind.RunProgram:

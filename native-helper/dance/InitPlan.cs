@@ -16,6 +16,8 @@ sealed class InitOptions
     public required List<string> Environment;
     /// <summary>Descriptors of the namespaces that are joined, in the order of <see cref="Namespaces.Joined"/>.</summary>
     public List<int> JoinedDescriptors = [];
+    /// <summary>Trees that the parent made for mounts with id maps, by the mount's index.</summary>
+    public Dictionary<int, int> MappedTrees = [];
     /// <summary>The listening socket on which `start` is awaited; -1 to run at once.</summary>
     public int StartSocket = -1;
     /// <summary>The locked state folder: a clone shares the lock, and would hold it when its parent is killed.</summary>
@@ -75,7 +77,7 @@ static unsafe class InitPlan
             AddLoopback(plan);
         AddNames(plan, spec, namespaces);
 
-        nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, userNamespace, options.Cgroups);
+        nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, userNamespace, options.Cgroups, options.MappedTrees);
         Sysctl.Add(plan, spec, namespaces);
         Limits.Add(plan, process);
 

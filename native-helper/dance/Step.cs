@@ -29,6 +29,8 @@ enum StepKind
     Execute,
     /// <summary>Runs argv A1 of program A0 with environment A2, standard input from descriptor A3, for at most A4 milliseconds; fails with ECHILD and its status when it does.</summary>
     RunProgram,
+    /// <summary>Copies what is in folder A0 into folder A1, with A2 = 1 also its owner and mode.</summary>
+    CopyFolder,
 }
 
 /// <summary>

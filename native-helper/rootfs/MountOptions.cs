@@ -11,6 +11,9 @@ sealed class MountOptions
     public ulong Set, Clear;
     public ulong RecursiveSet, RecursiveClear;
     public bool Bind, Recursive;
+    public bool IdMap, RecursiveIdMap;
+    /// <summary>A tmpfs begins with what it covers.</summary>
+    public bool CopyUp;
     public ulong Propagation;
     public bool RecursivePropagation;
     public readonly List<string> SuperblockFlags = [];
@@ -30,8 +33,8 @@ sealed class MountOptions
     /// <summary>Every option that is understood, for `features`; what is not among them goes to the file system.</summary>
     public static List<string> Names()
     {
-        List<string> names = ["async", "bind", "defaults", "dirsync", "lazytime", "mand", "nolazytime", "nomand", "private", "rbind", "rprivate", "rshared", "rslave",
-            "runbindable", "shared", "slave", "sync", "unbindable"];
+        List<string> names = ["async", "bind", "defaults", "dirsync", "idmap", "lazytime", "mand", "nolazytime", "nomand", "private", "rbind", "ridmap", "rprivate", "rshared", "rslave",
+            "runbindable", "shared", "slave", "sync", "tmpcopyup", "unbindable"];
         foreach (string name in (ReadOnlySpan<string>)["atime", "dev", "diratime", "exec", "noatime", "nodev", "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid",
             "nosymfollow", "relatime", "ro", "rw", "strictatime", "suid", "symfollow"])
         {
@@ -60,7 +63,10 @@ sealed class MountOptions
             case "shared" or "rshared": SetPropagation(Libc.MS_SHARED, option); return;
             case "slave" or "rslave": SetPropagation(Libc.MS_SLAVE, option); return;
             case "unbindable" or "runbindable": SetPropagation(Libc.MS_UNBINDABLE, option); return;
-            case "remount" or "tmpcopyup" or "idmap" or "ridmap":
+            case "idmap": IdMap = true; return;
+            case "ridmap": IdMap = RecursiveIdMap = true; return;
+            case "tmpcopyup": CopyUp = true; return;
+            case "remount":
                 throw new PsrunException($"mounts: {destination}: option \"{option}\" is not supported");
         }
         if (TryAttribute(option, out ulong set, out ulong clear))

@@ -10,21 +10,27 @@ namespace Psrun.Rootfs;
 /// </summary>
 static unsafe class Mounts
 {
-    public static void Add(Plan plan, nint* root, Mount mount, CgroupMountSource cgroups)
+    /// <param name="mapped">The tree that was made for this mount (<see cref="IdMappedTrees"/>); -1 for all others.</param>
+    public static void Add(Plan plan, nint* root, Mount mount, CgroupMountSource cgroups, int mapped)
     {
         string destination = Required(mount.Destination, "mounts: destination is missing");
-        if (mount.UidMappings != null || mount.GidMappings != null)
-            throw new PsrunException($"mounts: {destination}: uidMappings, gidMappings: are not supported");
         MountOptions options = MountOptions.Parse(destination, mount.Options);
+        if (options.CopyUp && (mount.Type != "tmpfs" || options.Bind))
+            throw new PsrunException($"mounts: {destination}: option \"tmpcopyup\" means nothing but for a tmpfs");
         if (options.Bind || mount.Type == "bind")
         {
-            AddBind(plan, root, destination, Required(mount.Source, $"mounts: {destination}: source is missing"), options);
+            AddBind(plan, root, destination, Required(mount.Source, $"mounts: {destination}: source is missing"), options, mapped);
             return;
         }
         string type = Required(mount.Type, $"mounts: {destination}: type is missing");
         if (type is "cgroup" or "cgroup2")
         {
             CgroupMounts.Add(plan, root, destination, type, options, cgroups);
+            return;
+        }
+        if (options.CopyUp)
+        {
+            AddCopyUp(plan, root, destination, mount.Source ?? type, options);
             return;
         }
         // A read-only /dev is closed when its nodes are in it.
@@ -53,11 +59,20 @@ static unsafe class Mounts
         }
     }
 
-    static void AddBind(Plan plan, nint* root, string destination, string source, MountOptions options)
+    static void AddBind(Plan plan, nint* root, string destination, string source, MountOptions options, int mapped)
     {
         string words = $"bind {source} to {destination}";
-        nint* tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text(source),
-            (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (options.Recursive ? Libc.AT_RECURSIVE : 0));
+        nint* tree;
+        if (mapped >= 0)
+        {
+            tree = plan.Cell();
+            *tree = mapped;
+        }
+        else
+        {
+            tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text(source),
+                (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (options.Recursive ? Libc.AT_RECURSIVE : 0));
+        }
         if (options.Data.Count > 0)
             throw new PsrunException($"mounts: {destination}: option \"{options.Data[0]}\" means nothing for a bind mount");
         SetAttributes(plan, words, tree, options.Set, options.Clear, recursive: false);
@@ -69,6 +84,28 @@ static unsafe class Mounts
         plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), Child.TargetFile)->Result = target;
         Move(plan, words, tree, target);
         FinishAndClose(plan, tree, options, words);
+    }
+
+    /// <summary>tmpcopyup: the tmpfs is filled before it covers its target, and becomes read-only after that.</summary>
+    static void AddCopyUp(Plan plan, nint* root, string destination, string source, MountOptions options)
+    {
+        string words = $"mount {destination} (tmpfs, tmpcopyup)";
+        bool readOnly = options.ReadOnly;
+        options.Set &= ~(ulong)Libc.MOUNT_ATTR_RDONLY;
+        options.SuperblockFlags.Remove("ro");
+        nint* made = NewFileSystem(plan, words, "tmpfs", source, options);
+        nint* target = plan.Cell();
+        plan.Do($"make the mount target {destination}", StepKind.OpenTarget, root, plan.Text(Destination(destination)), 0)->Result = target;
+        nint here = plan.Text(".");
+        nint* from = plan.Open(words, Libc.SYS_openat, target, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+        nint* to = plan.Open(words, Libc.SYS_openat, made, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+        plan.Do(words, StepKind.CopyFolder, from, to, options.Data.Exists(o => o.StartsWith("mode=", StringComparison.Ordinal)) ? 0 : 1);
+        plan.Close(from);
+        plan.Close(to);
+        if (readOnly)
+            SetAttributes(plan, words, made, (ulong)Libc.MOUNT_ATTR_RDONLY, 0, recursive: false);
+        Move(plan, words, made, target);
+        FinishAndClose(plan, made, options, words);
     }
 
     /// <summary>fsopen, its options one by one (so that the failing one is named), fsmount.</summary>

@@ -8,7 +8,7 @@ namespace Psrun.Rootfs;
 static unsafe class RootPlan
 {
     /// <summary>Adds the steps up to just before the change of root; gives the root's descriptor.</summary>
-    public static nint* AddTree(Plan plan, Spec spec, string rootfs, bool inUserNamespace, CgroupMountSource cgroups)
+    public static nint* AddTree(Plan plan, Spec spec, string rootfs, bool inUserNamespace, CgroupMountSource cgroups, Dictionary<int, int> mapped)
     {
         // Nothing done here may travel to the host; what the host mounts later may travel here where the bundle says so.
         ulong outside = Propagation(spec) is ulong asked && (asked == (ulong)Libc.MS_PRIVATE || asked == (ulong)Libc.MS_UNBINDABLE)
@@ -21,8 +21,8 @@ static unsafe class RootPlan
         nint empty = plan.Text("");
         plan.Call(words, Libc.SYS_move_mount, root, empty, Libc.AT_FDCWD, plan.Text(rootfs), Libc.MOVE_MOUNT_F_EMPTY_PATH | Libc.MOVE_MOUNT_T_SYMLINKS);
 
-        foreach (Mount mount in spec.Mounts ?? [])
-            Mounts.Add(plan, root, mount, cgroups);
+        for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
+            Mounts.Add(plan, root, spec.Mounts![i], cgroups, mapped.GetValueOrDefault(i, -1));
         DeviceNodes.Add(plan, root, spec, inUserNamespace);
         Mounts.CloseDev(plan, root, spec.Mounts ?? []);
         return root;

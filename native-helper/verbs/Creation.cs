@@ -113,6 +113,9 @@ sealed unsafe class Creation : IDisposable
         };
         foreach ((string type, _, string path) in namespaces.Joined)
             init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
+        int joinedUser = namespaces.Joined.FindIndex(j => j.Flag == Libc.CLONE_NEWUSER);
+        init.MappedTrees = Rootfs.IdMappedTrees.Open(Spec, namespaces, joinedUser < 0 ? -1 : init.JoinedDescriptors[joinedUser]);
+        _descriptors.AddRange(init.MappedTrees.Values);
         if (terminal)
             init.Console = Keep(ConsoleSocket.Connect(_options.ConsoleSocket!), "console socket");
         if (HookRunner.NeedState(Spec.Hooks))
@@ -194,30 +197,8 @@ sealed unsafe class Creation : IDisposable
     {
         if (!namespaces.IsNew(Libc.CLONE_NEWUSER))
             return;
-        WriteMap("uid_map", Spec.Linux!.UidMappings!, "linux.uidMappings");
-        WriteMap("gid_map", Spec.Linux.GidMappings!, "linux.gidMappings");
-    }
-
-    void WriteMap(string file, List<LinuxIdMapping> maps, string field)
-    {
-        string text = "";
-        foreach (LinuxIdMapping map in maps)
-            text += string.Create(CultureInfo.InvariantCulture, $"{map.ContainerId ?? 0} {map.HostId ?? 0} {map.Size ?? 0}\n");
-        string path = $"/proc/{Pid}/{file}";
-        int fd = Libc.open(path, Libc.O_WRONLY | Libc.O_CLOEXEC);
-        byte[] bytes = System.Text.Encoding.ASCII.GetBytes(text);
-        nint written = -1;
-        int errno = Libc.errno;
-        if (fd >= 0)
-        {
-            // The kernel takes a map in one write only.
-            fixed (byte* p = bytes)
-                written = Libc.write(fd, p, (nuint)bytes.Length);
-            errno = Libc.errno;
-            Libc.close(fd);
-        }
-        if (written != bytes.Length)
-            throw new PsrunException($"{field}: {Errnos.Text(errno)}");
+        IdMaps.Write(Pid, "uid_map", Spec.Linux!.UidMappings!, "linux.uidMappings");
+        IdMaps.Write(Pid, "gid_map", Spec.Linux.GidMappings!, "linux.gidMappings");
     }
 
     /// <summary>Written beside it and renamed: whoever waits for the file never reads half a number.</summary>

@@ -28,7 +28,7 @@ static class FeaturesVerb
                 Apparmor = new ToggleFeature { Enabled = false },
                 Selinux = new ToggleFeature { Enabled = false },
                 IntelRdt = new IntelRdtFeatures { Enabled = false },
-                MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = false } },
+                MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = true } },
                 NetDevices = new ToggleFeature { Enabled = false },
             },
             Annotations = new Dictionary<string, string> { ["org.containers.psrun.version"] = Program.Version },

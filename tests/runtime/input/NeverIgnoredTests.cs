@@ -121,19 +121,6 @@ public sealed class NeverIgnoredTests : RuntimeTest
         AssertNothingLeft();
     }
 
-    [RuntimeFact(NotUnderRunc = "1.1 leaves the option out")]
-    public void An_id_mapped_mount_is_done_or_refused_by_name()
-    {
-        var source = Directory.CreateDirectory(Path.Combine(Folder, "source")).FullName;
-        var bundle = NewBundle().Args("stat", "-c", "%u", "/mnt").Mount("/mnt", "bind", source, "bind").Change(b =>
-        {
-            JsonArray Map() => new(new JsonObject { ["containerID"] = 0, ["hostID"] = 5000, ["size"] = 10 });
-            b.Mounts[^1]!["uidMappings"] = Map();
-            b.Mounts[^1]!["gidMappings"] = Map();
-        });
-        DoneOrRefused(Run(bundle), "apping", result => Assert.Equal("5000\n", result.Stdout));
-    }
-
     void DoneOrRefused(Result result, string name, Action<Result> effect)
     {
         if (result.ExitCode != 0 && result.Stderr.Contains(name, StringComparison.OrdinalIgnoreCase))
