@@ -20,15 +20,9 @@ static unsafe class OwnProgram
         statfs found;
         if (Libc.statfs(self, &found) == 0 && (found.f_flags & StRdonly) != 0)
             return;
-        int file;
         byte nothing = 0;
-        fixed (byte* path = Encoding.ASCII.GetBytes(self + "\0"))
-            file = (int)Libc.syscall(Libc.SYS_open_tree, Libc.AT_FDCWD, (nint)path, (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC, 0, 0, 0);
+        int file = MountReadOnly(self);
         if (file < 0)
-            throw Failure();
-        mount_attr readOnly = default;
-        readOnly.attr_set = (ulong)Libc.MOUNT_ATTR_RDONLY;
-        if (Libc.syscall(Libc.SYS_mount_setattr, file, (nint)(&nothing), Libc.AT_EMPTY_PATH, (nint)(&readOnly), sizeof(mount_attr), 0) < 0)
             throw Failure();
         nint* argv = (nint*)NativeMemory.AllocZeroed((nuint)(args.Length + 2), (nuint)sizeof(nint));
         argv[0] = Marshal.StringToCoTaskMemUTF8("psrun");
@@ -37,6 +31,40 @@ static unsafe class OwnProgram
         nint environment = *(nint*)NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), "environ");
         Libc.syscall(Libc.SYS_execveat, file, (nint)(&nothing), (nint)argv, environment, Libc.AT_EMPTY_PATH, 0);
         throw Failure();
+    }
+
+    /// <summary>
+    /// Puts a read-only mount of a runtime's file over itself, in the shim's own mount namespace: what the shim starts from there need not start itself over,
+    /// and a runtime that has no such care is safe as well.
+    /// </summary>
+    /// <returns>False, with the errno in place, when it cannot be done.</returns>
+    public static bool CoverReadOnly(string path)
+    {
+        int file = MountReadOnly(path);
+        if (file < 0)
+            return false;
+        byte nothing = 0;
+        nint moved;
+        fixed (byte* target = Encoding.UTF8.GetBytes(path + "\0"))
+            moved = Libc.syscall(Libc.SYS_move_mount, file, (nint)(&nothing), Libc.AT_FDCWD, (nint)target, Libc.MOVE_MOUNT_F_EMPTY_PATH | Libc.MOVE_MOUNT_T_SYMLINKS, 0);
+        int errno = *Libc.__errno_location();
+        Libc.close(file);
+        *Libc.__errno_location() = errno;
+        return moved == 0;
+    }
+
+    /// <summary>A detached read-only mount of one file; -1 with errno.</summary>
+    static int MountReadOnly(string path)
+    {
+        byte nothing = 0;
+        int file;
+        fixed (byte* source = Encoding.UTF8.GetBytes(path + "\0"))
+            file = (int)Libc.syscall(Libc.SYS_open_tree, Libc.AT_FDCWD, (nint)source, (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC, 0, 0, 0);
+        mount_attr readOnly = default;
+        readOnly.attr_set = (ulong)Libc.MOUNT_ATTR_RDONLY;
+        if (file < 0 || Libc.syscall(Libc.SYS_mount_setattr, file, (nint)(&nothing), Libc.AT_EMPTY_PATH, (nint)(&readOnly), sizeof(mount_attr), 0) < 0)
+            return -1;
+        return file;
     }
 
     static PsrunException Failure() => new($"run psrun from a read-only mount of its file: {Errnos.Text(*Libc.__errno_location())}");

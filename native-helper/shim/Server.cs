@@ -104,6 +104,7 @@ sealed partial class Server
         Loop.Add(signals, Libc.EPOLLIN);
 
         foreach (MountOrder order in orders.Mounts) Mounts.Make(order);
+        if (!Processes.OwnProgram.CoverReadOnly(orders.Runtime)) Complain($"{orders.Runtime} could not be covered by a read-only mount of itself");
         if (orders.Log is not null) Log = new LogWriter(orders.Log, Complain);
         if (Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}"))
             throw new ShimException("TaskExists", $"the runtime has a container {orders.Id} in {orders.RuntimeRoot}");
