@@ -232,9 +232,9 @@ public sealed class ContainerStore
     // What a crash left: folders that nobody holds the lock of. Only the one who holds the lock removes.
     void SweepLeftovers(string ns)
     {
-        foreach (var folder in Directory.EnumerateDirectories(paths.NamespaceFolder(ns), ".*"))
+        foreach (var name in Folders.Entries(paths.NamespaceFolder(ns)))
         {
-            var name = Path.GetFileName(folder);
+            var folder = Path.Combine(paths.NamespaceFolder(ns), name);
             if (!name.StartsWith(".new-", StringComparison.Ordinal) && !name.StartsWith(".del-", StringComparison.Ordinal)) { continue; }
             if (Syscall.rmdir(folder) == 0) { continue; }
             var file = Path.Combine(folder, "lock");

@@ -114,6 +114,14 @@ static class Folders
         return read == content.Length ? content : content[..read];
     }
 
+    /// <summary>The names in a folder; none when it is not there, or no longer: others make and remove it at any time.</summary>
+    internal static string[] Entries(string path)
+    {
+        try { return Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry)).ToArray(); }
+        catch (DirectoryNotFoundException) { return []; }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
+    }
+
     /// <summary>Removes a folder with all that is in it, without following links; one that is gone already is no error.</summary>
     internal static void RemoveTree(string path)
     {

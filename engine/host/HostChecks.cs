@@ -160,7 +160,8 @@ public sealed partial class ContainerHost
         }
         foreach (var ns in engine.Containers.ListNamespaces())
         {
-            foreach (var folder in Directory.EnumerateDirectories(engine.Paths.NamespaceFolder(ns), ".*")) { left.Add(folder); }
+            var folder = engine.Paths.NamespaceFolder(ns);
+            left.AddRange(Folders.Entries(folder).Where(name => name.StartsWith('.')).Select(name => Path.Combine(folder, name)));
         }
         var status = left.Count == 0 ? ContainerHostCheckStatus.Pass : ContainerHostCheckStatus.Warn;
         return New("Leftovers", "Store", status, left.Count == 0 ? "nothing" : string.Join("; ", left.Take(10)), "nothing",

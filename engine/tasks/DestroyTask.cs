@@ -91,7 +91,7 @@ public sealed partial class ContainerTasks
         using (RunLock.Take(paths.RunRoot))
         {
             // The runtime's root is one of two that may be left in an empty namespace folder.
-            if (Directory.EnumerateFileSystemEntries(paths.RunNamespaceFolder(ns)).All(entry => Path.GetFileName(entry) == ".runtime"))
+            if (Folders.Entries(paths.RunNamespaceFolder(ns)).All(name => name == ".runtime"))
             {
                 Folders.RemoveIfEmpty(paths.RuntimeRoot(ns));
                 Folders.RemoveIfEmpty(paths.RunNamespaceFolder(ns));

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Xml.Linq;
 using Xunit;
 
@@ -36,5 +35,10 @@ public class LayerTests
         Assert.Empty(document.Descendants("PackageReference"));
     }
 
-    static string Repository([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../.."));
+    static string Repository()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Containers.psd1"))) { folder = Path.GetDirectoryName(folder)!; }
+        return folder;
+    }
 }
