@@ -21,6 +21,8 @@ sealed class ContainerProcess(Server server, string? execId)
     public bool Terminal { get; init; }
     public DateTimeOffset? StartedAt { get; set; }
     public long OomKillsBefore { get; set; }
+    /// <summary>This shim has sent it SIGKILL, or to the init that takes it along: then that ended it, whatever else died of want of memory.</summary>
+    public bool Killed { get; set; }
     public OutputStream? Stdout { get; private set; }
     public OutputStream? Stderr { get; private set; }
     public InputStream? Stdin { get; private set; }
@@ -149,7 +151,7 @@ sealed class ContainerProcess(Server server, string? execId)
     }
 
     public void MakeRecord(long oomKillsNow) =>
-        Record = ExitRecord.Of(waitStatus, oomKillsNow > OomKillsBefore, StartedAt, finishedAt);
+        Record = ExitRecord.Of(waitStatus, oomKillsNow > OomKillsBefore, Killed, StartedAt, finishedAt);
 
     /// <summary>Everyone who waited knows, and whoever asks now may.</summary>
     public bool Told { get; private set; }

@@ -47,13 +47,13 @@ static class Json
 /// <summary>How a process ended: <c>exit.json</c>.</summary>
 sealed record ExitRecord(int ExitCode, int? Signal, bool OomKilled, DateTimeOffset? StartedAt, DateTimeOffset FinishedAt, string Reason)
 {
-    public static ExitRecord Of(int waitStatus, bool oomKilled, DateTimeOffset? startedAt, DateTimeOffset finishedAt)
+    public static ExitRecord Of(int waitStatus, bool oomKilled, bool killed, DateTimeOffset? startedAt, DateTimeOffset finishedAt)
     {
         int signal = waitStatus & 0x7f;
         int code = signal != 0 ? 128 + signal : (waitStatus >> 8) & 0xff;
         oomKilled &= code != 0;
         return new ExitRecord(code, signal != 0 ? signal : null, oomKilled, startedAt, finishedAt,
-            startedAt is null ? "NotStarted" : oomKilled ? "OomKilled" : "Exited");
+            startedAt is null ? "NotStarted" : oomKilled && signal == Containers.Linux.Libc.SIGKILL && !killed ? "OomKilled" : "Exited");
     }
 
     public void Write(Utf8JsonWriter w)

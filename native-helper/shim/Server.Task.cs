@@ -180,6 +180,7 @@ sealed partial class Server
         if (!process.Alive) throw new ShimException("TaskNotRunning", process.IsInit ? "the task is stopped" : $"exec process {q.Exec} has ended");
         if (q.All)
         {
+            if (signal == Libc.SIGKILL) NoteKill(init);
             Call(["kill", "--all", orders.Id, signal.ToString()], null, (succeeded, words) =>
             {
                 if (succeeded) client.Answer(q.Sequence);
@@ -190,9 +191,17 @@ sealed partial class Server
         {
             int r = Sys.Kill(process.Pid, signal);
             if (r < 0) throw ShimException.Of("RuntimeFailed", $"signal {signal} to {process.Pid}", r);
+            if (signal == Libc.SIGKILL) NoteKill(process);
             client.Answer(q.Sequence);
         }
         if (signal == Libc.SIGKILL) ThawForKill();
+    }
+
+    /// <summary>The init takes the exec processes along.</summary>
+    void NoteKill(ContainerProcess process)
+    {
+        process.Killed = true;
+        if (process.IsInit) foreach (ContainerProcess exec in execs) exec.Killed = true;
     }
 
     /// <summary>In a frozen v1 group nobody dies before it is thawed.</summary>
@@ -226,6 +235,7 @@ sealed partial class Server
             if (!kill) throw new ShimException("TaskRunning", "the task's init lives");
             int r = Sys.Kill(init.Pid, Libc.SIGKILL);
             if (r < 0) throw ShimException.Of("RuntimeFailed", $"SIGKILL to {init.Pid}", r);
+            NoteKill(init);
             ThawForKill();
         }
         client.Answer(sequence);

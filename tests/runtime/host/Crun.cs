@@ -2,8 +2,9 @@ namespace Containers.Tests.Runtime;
 
 /// <summary>
 /// Runs crun, which refuses a hybrid host until every v1 controller is mounted somewhere. hugetlb is then mounted for crun alone, in a
-/// mount namespace of its own, so that nobody else makes groups in it; but the hierarchy itself is the whole kernel's: one lock for
-/// all who do this, and an unmount by hand once its last group is gone, or it stays bound.
+/// mount namespace of its own and in a /sys/fs/cgroup of its own: whoever sees as much as a folder of that name takes it for a hierarchy
+/// and makes groups in it. But the hierarchy itself is the whole kernel's: one lock for all who do this, and an unmount by hand once its
+/// last group is gone, or it stays bound.
 /// </summary>
 static class Crun
 {
@@ -11,7 +12,15 @@ static class Crun
     const int LockExclusive = 2;
 
     const string Script = """
-        mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null || exit 125
+        view=$1; shift
+        mount -t tmpfs -o mode=755 cgroup "$view" || exit 124
+        for name in $(ls /sys/fs/cgroup); do
+            mkdir "$view/$name" || exit 124
+            [ "$name" = hugetlb ] || mount --bind "/sys/fs/cgroup/$name" "$view/$name" || exit 124
+        done
+        mkdir -p "$view/hugetlb" || exit 124
+        mount -t cgroup -o hugetlb hugetlb "$view/hugetlb" 2>/dev/null || exit 125
+        mount --move "$view" /sys/fs/cgroup || { umount "$view/hugetlb"; exit 124; }
         "$@"; status=$?
         tries=0
         while [ "$(awk '$1 == "hugetlb" { print $3 }' /proc/cgroups)" -gt 1 ] && [ $tries -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
@@ -36,22 +45,12 @@ static class Crun
         {
             if (held < 0 || Native.flock(held, LockExclusive) != 0)
                 throw Native.Failure(Lock);
-            const string folder = "/sys/fs/cgroup/hugetlb";
-            if (File.ReadLines("/proc/self/mountinfo").Any(line => line.Contains($" {folder} ")))
+            if (File.ReadLines("/proc/self/mountinfo").Any(line => line.Contains(" /sys/fs/cgroup/hugetlb ")))
                 return Spawn.Run(scratch, program, arguments, WithoutNull); // the host's own
-            // A plain folder that was left there would be taken for the hierarchy by runtimes that go by names.
-            if (Directory.Exists(folder))
-                Directory.Delete(folder, recursive: true);
-            Directory.CreateDirectory(folder);
-            try
-            {
-                var result = Spawn.Run(scratch, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", Script, "sh", program, .. arguments], WithoutNull);
-                return result.ExitCode == 125 ? null : result;
-            }
-            finally
-            {
-                Directory.Delete(folder, recursive: true);
-            }
+            var view = Directory.CreateDirectory(Path.Combine(scratch, "cgroup-view")).FullName;
+            var result = Spawn.Run(scratch, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", Script, "sh", view, program, .. arguments], WithoutNull);
+            Directory.Delete(view);
+            return result.ExitCode == 125 ? null : result;
         }
         finally
         {

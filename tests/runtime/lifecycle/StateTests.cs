@@ -194,7 +194,7 @@ public sealed class StateTests : RuntimeTest
         {
             Assert.Equal("stopped", Runtime.Status(id));
             Runtime.Do("kill", id, "KILL").Ends(1);
-            Assert.Equal("S", HostState.ProcessState(pid));
+            Assert.False(HostState.ProcessState(pid) is null or "Z" or "X");
         }
         finally
         {

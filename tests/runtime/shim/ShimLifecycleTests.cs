@@ -166,6 +166,38 @@ public sealed class ShimLifecycleTests : ShimTest
         Assert.Equal("OomKilled", (string)exit["reason"]!);
     }
 
+    [RuntimeTheory]
+    [InlineData("signal", 137)]
+    [InlineData("signal to all", 137)]
+    [InlineData("shutdown", 137)]
+    [InlineData("its own end", 3)]
+    public void Want_of_memory_of_another_process_is_not_the_inits_reason(string end, int exitCode)
+    {
+        const string Hog = "x=$(dd if=/dev/zero bs=1M count=64 2>/dev/null | tr '\\0' x); echo survived";
+        var task = NewTask(b =>
+        {
+            b.Linux["resources"]!["memory"] = new JsonObject { ["limit"] = 16 << 20 };
+            b.Shell("read end; exit 3");
+        }, orders => orders["stdin"] = true).Launch();
+        task.Start();
+        using var client = task.Connect();
+        client.Call("exec", ("exec", "hog"), ("process", ShimClient.Process("/bin/sh", "-c", Hog)));
+        var ended = client.Call("wait", ("exec", "hog"));
+        Assert.Equal(("OomKilled", 137), ((string)ended["reason"]!, (int)ended["exitCode"]!));
+        var waiting = client.Ask("wait");
+        switch (end)
+        {
+            case "signal": client.Call("signal", ("signal", 9)); break;
+            case "signal to all": client.Call("signal", ("signal", 9), ("all", true)); break;
+            case "shutdown": client.Call("shutdown", ("kill", true)); break;
+            default: client.Call("close-stdin"); break;
+        }
+        var exit = client.AnswerTo(waiting);
+        Assert.Equal(exitCode, (int)exit["exitCode"]!);
+        Assert.True((bool)exit["oomKilled"]!, exit.ToJsonString());
+        Assert.Equal("Exited", (string)exit["reason"]!);
+    }
+
     [RuntimeFact]
     public void Without_a_pid_namespace_the_rest_is_killed()
     {
