@@ -8,14 +8,16 @@ namespace Psrun.Dance;
 static unsafe class ExecPlan
 {
     /// <param name="init">A pidfd of the container's init: all its namespaces are joined by it in one call, so none can be another process's.</param>
-    public static Plan Build(string id, Process process, List<string> environment, State.CgroupEntry? cgroup, int init, nint namespaces, int console, int preservedDescriptors)
+    public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, int init, nint namespaces, int console, int preservedDescriptors)
     {
         var plan = new Plan();
         cgroup?.AddSteps(plan);
+        Affinity.AddFinal(plan, process.ExecCpuAffinity);
         plan.Call("start a session", Libc.SYS_setsid);
         // Once inside, the container's processes must not be able to look into this one, which still is psrun (CVE-2016-9962).
         plan.Call("hide from the container", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 0);
         Limits.Add(plan, process);
+        MemoryPolicy.Add(plan, memoryPolicy);
         if (namespaces != 0)
             plan.Call("join the container's namespaces", Libc.SYS_setns, init, namespaces);
         if ((namespaces & Libc.CLONE_NEWUSER) != 0)

@@ -80,6 +80,7 @@ static unsafe class InitPlan
         nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, userNamespace, options.Cgroups, options.MappedTrees);
         Sysctl.Add(plan, spec, namespaces);
         Limits.Add(plan, process);
+        MemoryPolicy.Add(plan, spec.Linux?.MemoryPolicy);
 
         if (HookRunner.NeedParent(spec.Hooks))
             plan.Do("wait for the hooks", StepKind.Sync, PointHooks, 1);

@@ -16,6 +16,8 @@ static unsafe partial class Foreground
     static int s_pid;
     /// <summary>Signals (bit N-1) that came before the program was there.</summary>
     static long s_early;
+    /// <summary>Whose size the program's terminal follows, and its master; -1 without a relay.</summary>
+    static int s_host = -1, s_master = -1;
 
     /// <summary>
     /// Before the program is there: it may speak, and its caller answer with a signal, before <see cref="Wait"/> is reached. The child resets all handlers.
@@ -39,11 +41,36 @@ static unsafe partial class Foreground
     static void Forward(int signal)
     {
         int saved = *Libc.__errno_location();
+        int master = Volatile.Read(ref s_master);
+        if (signal == Libc.SIGWINCH && master >= 0)
+        {
+            CopySize(Volatile.Read(ref s_host), master);
+            *Libc.__errno_location() = saved;
+            return;
+        }
         Interlocked.Or(ref s_early, 1L << (signal - 1));
         int pid = Volatile.Read(ref s_pid);
         if (pid > 0)
             Deliver(pid);
         *Libc.__errno_location() = saved;
+    }
+
+    /// <summary>The kernel tells the program itself when its terminal's size changes.</summary>
+    static void CopySize(int host, int master)
+    {
+        winsize size;
+        if (Libc.syscall(Libc.SYS_ioctl, host, Libc.TIOCGWINSZ, (nint)(&size), 0, 0, 0) == 0 && size.ws_row > 0 && size.ws_col > 0)
+            Libc.syscall(Libc.SYS_ioctl, master, Libc.TIOCSWINSZ, (nint)(&size), 0, 0, 0);
+    }
+
+    /// <summary>From now on SIGWINCH changes the size of the terminal behind <paramref name="master"/>; -1 ends that.</summary>
+    public static void FollowSize(int host, int master)
+    {
+        Volatile.Write(ref s_host, host);
+        Volatile.Write(ref s_master, master);
+        // It may have changed since the program's terminal was made.
+        if (master >= 0)
+            CopySize(host, master);
     }
 
     static void Deliver(int pid)
@@ -55,11 +82,13 @@ static unsafe partial class Foreground
     }
 
     /// <summary>Gives the exit code, or 128 and the signal. <see cref="CatchSignals"/> was called before the launch.</summary>
-    public static int Wait(Launch launch)
+    /// <param name="relay">Passes the program's terminal on; null without one.</param>
+    public static int Wait(Launch launch, TerminalRelay? relay)
     {
         int pid = launch.Pid;
         Volatile.Write(ref s_pid, pid);
         Deliver(pid);
+        relay?.Pump(pid);
         int status;
         while (Libc.waitpid(pid, &status, 0) < 0)
             if (Libc.errno != Libc.EINTR)

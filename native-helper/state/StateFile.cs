@@ -25,6 +25,8 @@ sealed class StateFile
     public string? CgroupPath { get; set; }
     public Dictionary<string, string>? Annotations { get; set; }
     public Hooks? Hooks { get; set; }
+    /// <summary>linux.memoryPolicy, which every exec process needs again.</summary>
+    public LinuxMemoryPolicy? MemoryPolicy { get; set; }
 
     public byte[] Write()
     {
@@ -48,6 +50,11 @@ sealed class StateFile
             {
                 json.WritePropertyName("hooks");
                 OciJson.Write(json, Hooks);
+            }
+            if (MemoryPolicy != null)
+            {
+                json.WritePropertyName("memoryPolicy");
+                OciJson.Write(json, MemoryPolicy);
             }
             json.WriteEndObject();
         }
@@ -75,6 +82,7 @@ sealed class StateFile
                 CgroupPath = o.TryGetProperty("cgroupPath", out JsonElement cgroup) ? cgroup.GetString() : null,
                 Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
                 Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
+                MemoryPolicy = o.TryGetProperty("memoryPolicy", out JsonElement policy) ? OciJson.Read<LinuxMemoryPolicy>(System.Text.Encoding.UTF8.GetBytes(policy.GetRawText()), "memoryPolicy") : null,
             };
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)

@@ -39,6 +39,8 @@ sealed unsafe class Creation : IDisposable
     public StateFile State { get; private set; } = null!;
     public StateFolder Folder => _folder!;
     public Launch Launch => _launch!;
+    /// <summary>Set for a program with a terminal in the foreground that has no console socket.</summary>
+    public TerminalRelay? Relay { get; private set; }
     int Pid => _launch!.Pid;
 
     public static Creation Make(CreationOptions options)
@@ -86,6 +88,7 @@ sealed unsafe class Creation : IDisposable
             Owner = Libc.geteuid(),
             Annotations = Spec.Annotations,
             Hooks = Spec.Hooks,
+            MemoryPolicy = Spec.Linux?.MemoryPolicy,
         };
         _cgroups = CgroupSetup.Find(Spec, _options.Id);
         State.CgroupPath = _cgroups.Path;
@@ -95,7 +98,7 @@ sealed unsafe class Creation : IDisposable
         bool terminal = Spec.Process!.Terminal == true;
         if (!terminal && _options.ConsoleSocket != null)
             throw new PsrunException("--console-socket: process.terminal is not true");
-        if (terminal && _options.ConsoleSocket == null)
+        if (terminal && _options.ConsoleSocket == null && !_options.Foreground)
             throw new PsrunException("process.terminal: needs --console-socket");
         _entry = _cgroups.OpenEntry();
         var init = new InitOptions
@@ -116,8 +119,10 @@ sealed unsafe class Creation : IDisposable
         int joinedUser = namespaces.Joined.FindIndex(j => j.Flag == Libc.CLONE_NEWUSER);
         init.MappedTrees = Rootfs.IdMappedTrees.Open(Spec, namespaces, joinedUser < 0 ? -1 : init.JoinedDescriptors[joinedUser]);
         _descriptors.AddRange(init.MappedTrees.Values);
-        if (terminal)
-            init.Console = Keep(ConsoleSocket.Connect(_options.ConsoleSocket!), "console socket");
+        if (terminal && _options.ConsoleSocket is string consoleSocket)
+            init.Console = Keep(ConsoleSocket.Connect(consoleSocket), "console socket");
+        else if (terminal)
+            init.Console = (Relay = TerminalRelay.Open(Spec.Process)).Socket;
         if (HookRunner.NeedState(Spec.Hooks))
             init.HookState = Keep(HookRunner.StateFile(State.ForHook(StateFile.Creating)), "hooks");
         if (_options.WaitForStart)
@@ -227,6 +232,7 @@ sealed unsafe class Creation : IDisposable
         foreach (int fd in _descriptors)
             Libc.close(fd);
         _descriptors.Clear();
+        Relay?.Dispose();
         _entry?.Dispose();
         _entry = null;
         _launch?.Dispose();

@@ -29,20 +29,25 @@ static unsafe class ExecVerb
         Process process = ExecProcess.Read(options, args[used..], state);
         bool detach = options.Has("detach");
         bool terminal = process.Terminal == true;
-        if (terminal != (options.Value("console-socket") != null))
-            throw new PsrunException(terminal ? "process.terminal: needs --console-socket" : "--console-socket: the process has no terminal");
+        string? consoleSocket = options.Value("console-socket");
+        if (consoleSocket != null && !terminal)
+            throw new PsrunException("--console-socket: the process has no terminal");
+        if (terminal && consoleSocket == null && detach)
+            throw new PsrunException("process.terminal: needs --console-socket");
 
         int init = InitProcess.OpenPidFd(state.Pid, state.PidStartTime);
         if (init < 0)
             throw new PsrunException("cannot exec in a stopped container");
         nint foreign = ForeignNamespaces(state.Pid);
-        int console = terminal ? ConsoleSocket.Connect(options.Value("console-socket")!) : -1;
+        using TerminalRelay? relay = terminal && consoleSocket == null ? TerminalRelay.Open(process) : null;
+        int console = relay?.Socket ?? (consoleSocket != null ? ConsoleSocket.Connect(consoleSocket) : -1);
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
         using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryOf(state.CgroupPath);
-        Plan plan = ExecPlan.Build(id, process, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
+        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
 
         if (!detach)
             Foreground.CatchSignals();
+        Affinity.EnterInitial(process.ExecCpuAffinity);
         using Launch launch = LaunchInside(plan, init, cgroup?.Unified ?? -1, (foreign & Libc.CLONE_NEWPID) != 0);
         try
         {
@@ -55,7 +60,7 @@ static unsafe class ExecVerb
             launch.Abort();
             throw;
         }
-        return detach ? 0 : Foreground.Wait(launch);
+        return detach ? 0 : Foreground.Wait(launch, relay);
     }
 
     /// <summary>

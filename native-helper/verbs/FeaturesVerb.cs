@@ -29,6 +29,7 @@ static class FeaturesVerb
                 Selinux = new ToggleFeature { Enabled = false },
                 IntelRdt = new IntelRdtFeatures { Enabled = false },
                 MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = true } },
+                MemoryPolicy = new MemoryPolicyFeatures { Modes = Processes.MemoryPolicy.Modes, Flags = Processes.MemoryPolicy.Flags },
                 NetDevices = new ToggleFeature { Enabled = false },
             },
             Annotations = new Dictionary<string, string> { ["org.containers.psrun.version"] = Program.Version },

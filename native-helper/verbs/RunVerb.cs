@@ -17,7 +17,7 @@ static class RunVerb
         using Creation creation = Creation.Make(CreateVerb.Read(root, options, "run", waitForStart: false, foreground: !detach));
         if (detach)
             return 0;
-        int status = Foreground.Wait(creation.Launch);
+        int status = Foreground.Wait(creation.Launch, creation.Relay);
         if (!options.Has("keep"))
         {
             creation.Folder.Lock();

@@ -42,7 +42,7 @@ static class SpecCheck
         LinuxConfig linux = spec.Linux ?? throw new PsrunException("config.json: linux is missing");
         Refuse(linux.Seccomp != null, "linux.seccomp");
         Refuse(linux.IntelRdt != null, "linux.intelRdt");
-        Refuse(linux.MemoryPolicy != null, "linux.memoryPolicy");
+        MemoryPolicy.Check(linux.MemoryPolicy);
         Refuse(linux.NetDevices is { Count: > 0 }, "linux.netDevices");
         Refuse(!string.IsNullOrEmpty(linux.MountLabel), "linux.mountLabel");
         foreach (Mount mount in spec.Mounts ?? [])
@@ -92,7 +92,7 @@ static class SpecCheck
         if (process.ApparmorProfile is { Length: > 0 } profile && profile != "unconfined")
             throw new PsrunException($"{name}.apparmorProfile: \"{profile}\": AppArmor is not supported");
         Refuse(!string.IsNullOrEmpty(process.SelinuxLabel), name + ".selinuxLabel");
-        Refuse(process.ExecCpuAffinity != null, name + ".execCPUAffinity");
+        Affinity.Check(process.ExecCpuAffinity, name);
         Refuse(process.CommandLine != null, name + ".commandLine");
     }
 

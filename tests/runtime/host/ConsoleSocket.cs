@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace Containers.Tests.Runtime;
 
@@ -10,8 +9,7 @@ sealed class ConsoleSocket : IDisposable
     const int MsgCmsgCloexec = 0x40000000;
 
     readonly Socket listener;
-    readonly StringBuilder text = new();
-    int master = -1;
+    TerminalMaster? master;
 
     public string Path { get; }
 
@@ -39,33 +37,17 @@ sealed class ConsoleSocket : IDisposable
         }
         // struct cmsghdr: size_t cmsg_len, int cmsg_level (SOL_SOCKET), int cmsg_type (SCM_RIGHTS), then one int
         Assert.Equal((20UL, 1, 1), (MemoryMarshal.Read<ulong>(control), MemoryMarshal.Read<int>(control[8..]), MemoryMarshal.Read<int>(control[12..])));
-        master = MemoryMarshal.Read<int>(control[16..]);
+        master = new TerminalMaster(MemoryMarshal.Read<int>(control[16..]));
     }
 
-    /// <summary>Reads until <paramref name="awaited"/> was printed, and gives all that was read so far.</summary>
-    public string ReadUntil(string awaited)
-    {
-        Span<byte> buffer = stackalloc byte[4096];
-        while (!text.ToString().Contains(awaited))
-        {
-            Assert.True(Native.WaitReadable(master, TimeSpan.FromSeconds(30)), $"'{awaited}' was not printed, but: {text}");
-            var count = Native.read(master, buffer, buffer.Length);
-            Assert.True(count > 0, $"the terminal was closed before '{awaited}': {text}");
-            text.Append(Encoding.UTF8.GetString(buffer[..(int)count]));
-        }
-        return text.ToString();
-    }
+    /// <inheritdoc cref="TerminalMaster.ReadUntil"/>
+    public string ReadUntil(string awaited) => master!.ReadUntil(awaited);
 
-    public void Type(string line)
-    {
-        var bytes = Encoding.UTF8.GetBytes(line);
-        Assert.Equal(bytes.Length, Native.write(master, bytes, bytes.Length));
-    }
+    public void Type(string line) => master!.Type(line);
 
     public void Dispose()
     {
-        if (master >= 0)
-            Native.close(master);
+        master?.Dispose();
         listener.Dispose();
         File.Delete(Path);
     }

@@ -8,8 +8,8 @@ namespace Containers.Tests.Runtime;
 /// </summary>
 static partial class Native
 {
-    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_APPEND = 0x400, O_CLOEXEC = 0x80000;
-    public const int SIGKILL = 9, SIGTERM = 15, SIGSTOP = 19;
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_NOCTTY = 0x100, O_APPEND = 0x400, O_CLOEXEC = 0x80000;
+    public const int SIGKILL = 9, SIGTERM = 15, SIGSTOP = 19, SIGWINCH = 28;
     public const int EINTR = 4, ESRCH = 3;
     public const short POLLIN = 1;
 
@@ -38,6 +38,12 @@ static partial class Native
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int poll(Span<PollFd> fds, nuint count, int timeoutMs);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int ioctl(int fd, nuint request, Span<byte> argument);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int ioctl(int fd, nuint request, nint argument);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int waitpid(int pid, out int status, int options);

@@ -59,9 +59,12 @@ sealed class Spawn : IDisposable
         (this.folder, this.command, this.timeout, Pid) = (folder, command, timeout, pid);
     }
 
-    public string Stdout => File.ReadAllText(Path.Combine(folder, "stdout"));
+    public string Stdout => Said("stdout");
 
-    public string Stderr => File.ReadAllText(Path.Combine(folder, "stderr"));
+    public string Stderr => Said("stderr");
+
+    /// <summary>Nothing of a stream that was given another descriptor.</summary>
+    string Said(string stream) => File.Exists(Path.Combine(folder, stream)) ? File.ReadAllText(Path.Combine(folder, stream)) : "";
 
     public static Spawn Start(string scratch, string program, IReadOnlyList<string> arguments, SpawnOptions? options = null)
     {

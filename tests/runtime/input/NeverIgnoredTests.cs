@@ -97,10 +97,8 @@ public sealed class NeverIgnoredTests : RuntimeTest
     [RuntimeTheory(NotUnderRunc = "it does not know these members and leaves them out")]
     [InlineData("process", "scheduler", """{ "policy": "SCHED_BATCH", "nice": 5 }""")]
     [InlineData("process", "ioPriority", """{ "class": "IOPRIO_CLASS_IDLE", "priority": 0 }""")]
-    [InlineData("process", "execCPUAffinity", """{ "initial": "0", "final": "0" }""")]
     [InlineData("linux", "intelRdt", """{ "closID": "x" }""")]
     [InlineData("linux", "netDevices", """{ "nosuchdev": {} }""")]
-    [InlineData("linux", "memoryPolicy", """{ "mode": "MPOL_BIND", "nodes": "0" }""")]
     [InlineData("resources", "hugepageLimits", """[ { "pageSize": "3MB", "limit": 4096 } ]""", "hugetlb")]
     [InlineData("resources", "rdma", """{ "nosuchdev": { "hcaHandles": 3 } }""")]
     [InlineData("resources", "network", """{ "classID": 1048577 }""", "net_cls")]
@@ -113,7 +111,7 @@ public sealed class NeverIgnoredTests : RuntimeTest
             target[name] = JsonNode.Parse(value);
         });
         var result = Run(bundle);
-        // execCPUAffinity, scheduler and ioPriority can be done anywhere; the others cannot on a host that lacks the thing.
+        // scheduler and ioPriority can be done anywhere; the others cannot on a host that lacks the thing.
         if (result.ExitCode != 0)
             Assert.Contains(kernelName ?? name, result.Stderr, StringComparison.OrdinalIgnoreCase);
         else

@@ -36,7 +36,8 @@ public sealed class CopyUpTests : RuntimeTest
     public void The_mount_takes_the_folders_mode_unless_it_has_its_own()
     {
         Assert.Equal("755\n", Run(WithContent("stat -c %a /data").Mount("/data", "tmpfs", "tmpfs", "tmpcopyup")).Ends(0).Stdout);
-        Assert.Equal("711\n", Run(WithContent("stat -c %a /data").Mount("/data", "tmpfs", "tmpfs", "tmpcopyup", "mode=711")).Ends(0).Stdout);
+        if (!UnderTest.IsRunc) // which knows only the folder's
+            Assert.Equal("711\n", Run(WithContent("stat -c %a /data").Mount("/data", "tmpfs", "tmpfs", "tmpcopyup", "mode=711")).Ends(0).Stdout);
     }
 
     [RuntimeFact(NotUnderRunc = "it gives the mount to root and the files the time of the copy")]
