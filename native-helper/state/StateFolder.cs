@@ -22,17 +22,44 @@ sealed unsafe class StateFolder : IDisposable
     public int Descriptor => _fd;
     public string Path => Root + "/" + Id;
 
+    /// <summary>
+    /// Claims the id: one of many at once has it. A folder without a state in it, and nobody who holds its lock, is what a creation left
+    /// that was killed in its first moment; it is taken over.
+    /// </summary>
     public static StateFolder Create(string root, string id)
     {
         MakeRoot(root);
-        if (Libc.mkdir(root + "/" + id, 0x1C0) < 0)
-            throw Libc.errno == Libc.EEXIST
-                ? new PsrunException($"container with id exists already: {id}")
-                : new PsrunException($"mkdir {root}/{id}: {Errnos.Text(Libc.errno)}");
-        StateFolder folder = Open(root, id)!;
-        folder.Lock();
-        return folder;
+        while (true)
+        {
+            if (Libc.mkdir(root + "/" + id, 0x1C0) < 0 && Libc.errno != Libc.EEXIST)
+                throw new PsrunException($"mkdir {root}/{id}: {Errnos.Text(Libc.errno)}");
+            if (Open(root, id) is not { } folder)
+            {
+                if (Libc.errno == Libc.ENOENT)
+                    continue; // removed by another meanwhile
+                throw new PsrunException($"open {root}/{id}: {Errnos.Text(Libc.errno)}");
+            }
+            bool locked = folder.TryLock();
+            if (locked && !folder.IsInPlace())
+            {
+                folder.Dispose();
+                continue;
+            }
+            if (locked && folder.TryRead("state.json") == null)
+            {
+                folder.RemoveStartSocket();
+                return folder;
+            }
+            folder.Dispose();
+            throw new PsrunException($"container with id exists already: {id}");
+        }
     }
+
+    /// <summary>Whether the path still leads to this folder: it may have been removed, and made anew, between open and lock.</summary>
+    bool IsInPlace() =>
+        Libc.statx(_fd, Libc.STATX_INO, out var mine) == 0
+        && Libc.statx(Libc.AT_FDCWD, Path, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_INO, out var found) == 0
+        && mine.stx_ino == found.stx_ino;
 
     public static StateFolder? Open(string root, string id)
     {

@@ -78,7 +78,7 @@ sealed unsafe class Creation : IDisposable
             throw new PsrunException("linux.namespaces: mount: joining one by path is not supported");
         CheckIdMaps(namespaces);
 
-        _folder = Claim();
+        _folder = StateFolder.Create(_options.Root, _options.Id);
         State = new StateFile
         {
             Id = _options.Id,
@@ -158,18 +158,6 @@ sealed unsafe class Creation : IDisposable
         if (!_options.Foreground)
             _launch.RestoreSignals();
         _folder.Unlock();
-    }
-
-    /// <summary>A folder without a state in it, and nobody who holds its lock, is what a creation left that was killed in its first moment.</summary>
-    StateFolder Claim()
-    {
-        if (StateFolder.Open(_options.Root, _options.Id) is { } left)
-        {
-            if (left.TryLock() && left.TryReadState() == null)
-                left.Remove();
-            left.Dispose();
-        }
-        return StateFolder.Create(_options.Root, _options.Id);
     }
 
     int Keep(int fd, string what)
