@@ -45,6 +45,7 @@ static class Program
                 "delete" => DeleteVerb.Run(root, rest),
                 "list" => ListVerb.Run(root, rest),
                 "ps" => PsVerb.Run(root, rest),
+                "update" => UpdateVerb.Run(root, rest),
                 "pause" => PauseVerb.Run(root, rest, freeze: true),
                 "resume" => PauseVerb.Run(root, rest, freeze: false),
                 "shim" => Shim.ShimCommand.Run(rest),
@@ -93,6 +94,7 @@ static class Program
           delete    [--force] ID
           list      [-q] [-f table|json]
           ps        [-f table|json] ID
+          update    [-r FILE|-] [--memory SIZE] [--cpu-quota N] ... ID
           pause     ID
           resume    ID
           spec      [-b DIR]

@@ -9,6 +9,7 @@ static unsafe class CgroupFiles
     /// <returns>0, or the errno of what failed.</returns>
     internal static int TryWrite(string folder, string file, string value)
     {
+        LimitJournal.Note(folder, file, value);
         var fd = Libc.open(folder + "/" + file, Libc.O_WRONLY | Libc.O_CLOEXEC);
         if (fd < 0) { return Libc.errno; }
         var errno = WriteTo(fd, value);

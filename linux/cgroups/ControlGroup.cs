@@ -219,6 +219,21 @@ public sealed partial class ControlGroup
         catch (CgroupException e) when (e.Id == "CgroupLimitRefused" && !e.Message.StartsWith(member, StringComparison.Ordinal)) { throw new CgroupException(e.Id, $"{member}: {e.Message}"); }
     }
 
+    /// <summary>Sets limits of a group in use, as <see cref="Apply(LinuxResources?, bool)"/> does. When one is refused, those that were set before it get
+    /// their old values back, device rules excepted.</summary>
+    /// <exception cref="CgroupException">As for <see cref="Apply(LinuxResources?, bool)"/>.</exception>
+    public void Update(LinuxResources resources)
+    {
+        RequireExists();
+        using var journal = new LimitJournal();
+        try { Apply(resources); }
+        catch (CgroupException)
+        {
+            journal.Restore();
+            throw;
+        }
+    }
+
     void Apply(LinuxResources r, bool create, ref string member)
     {
         // First what may be refused without a write.

@@ -15,7 +15,8 @@ static class ResourcesV2
         Refuse(ResourceValues.Given(memory.KernelTcp) is not null, "memory.kernelTCP");
 
         var limit = ResourceValues.Given(memory.Limit);
-        var swap = ResourceValues.SwapAlone(memory.Swap, memory.Limit);
+        // The limit that swap is counted with may have been set before.
+        var swap = ResourceValues.SwapAlone(memory.Swap, limit ?? (memory.Swap > 0 ? CgroupFiles.ReadNumber(folder, "memory.max") : null));
         if (memory.CheckBeforeUpdate == true && limit > 0 && CgroupFiles.ReadNumber(folder, "memory.current") is { } usage && usage >= limit)
         {
             throw ResourceValues.Refused($"memory.limit: {limit} bytes are refused, because {usage} are in use in {folder}");

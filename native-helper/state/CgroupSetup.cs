@@ -87,6 +87,14 @@ sealed class CgroupSetup
             group.Thaw();
     }
 
+    public static void Update(string path, LinuxResources resources)
+    {
+        ControlGroup group = Host.Group(path);
+        if (!group.Exists)
+            throw new PsrunException($"update: the container's cgroup {path} is gone");
+        group.Update(resources);
+    }
+
     public static List<int> Processes(string path) => Host.Group(path).Processes(recursive: true);
 
     /// <summary>Whether there was a process to signal.</summary>

@@ -69,6 +69,36 @@ public sealed class RecordedV2Tests : IDisposable
     }
 
     [Fact]
+    public void Swap_alone_counts_with_the_memory_that_was_set_before()
+    {
+        recorded.Write(2, "/p/g", "memory.max", "100\n");
+        Files("memory.swap.max");
+        Group.Update(new() { Memory = new() { Swap = 130 } });
+        Assert.Equal(("100\n", "30"), (Read("memory.max"), Read("memory.swap.max")));
+        Assert.Throws<CgroupException>(() => Group.Update(new() { Memory = new() { Swap = 90 } }));
+        recorded.Write(2, "/p/g", "memory.max", "max\n");
+        Assert.Throws<CgroupException>(() => Group.Update(new() { Memory = new() { Swap = 130 } }));
+    }
+
+    [Fact]
+    public void A_refused_limit_takes_those_before_it_back()
+    {
+        recorded.Write(2, "/p/g", "memory.max", "100\n");
+        recorded.Write(2, "/p/g", "memory.swap.max", "max\n");
+        recorded.Write(2, "/p/g", "cpu.max", "max 100000\n");
+        recorded.Write(2, "/p/g", "io.max", "8:0 rbps=5 wbps=max riops=max wiops=max\n");
+        Assert.Throws<CgroupNotSupportedException>(() => Group.Update(new()
+        {
+            Memory = new() { Limit = 200, Swap = 300 },
+            Cpu = new() { Quota = 5, Period = 7 },
+            BlockIo = new() { ThrottleReadBpsDevice = [new() { Major = 8, Minor = 0, Rate = 9 }] },
+            Rdma = new() { ["mlx"] = new() { HcaHandles = 3 } },
+        }));
+        Assert.Equal(("100\n", "max\n", "max 100000\n"), (Read("memory.max"), Read("memory.swap.max"), Read("cpu.max")));
+        Assert.Equal("8:0 rbps=5 wbps=max riops=max wiops=max\n", Read("io.max"));
+    }
+
+    [Fact]
     public void Without_a_count_of_swap_no_swap_is_true_already()
     {
         Files("memory.max");
