@@ -54,6 +54,12 @@ public sealed class NamespaceChoiceCompleter : Completer
         => new[] { "private", "host" }.Concat(EngineCmdlet.OpenEngine().Containers.ListIds(Namespace(bound)).Select(id => "container:" + id));
 }
 
+/// <summary>The names of kept namespaces.</summary>
+public sealed class NamespaceNameCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Namespaces.ListNames();
+}
+
 public sealed class SignalCompleter : Completer
 {
     protected override IEnumerable<string> Words(IDictionary bound)

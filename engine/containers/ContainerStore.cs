@@ -268,6 +268,9 @@ public sealed class ContainerStore
 
     static byte[] Write(ContainerRecord record) => JsonSerializer.SerializeToUtf8Bytes(record, StoreJson.Default.ContainerRecord);
 
+    /// <summary>The container namespaces that have a task; beside their folders lies the one of kept Linux namespaces.</summary>
+    internal static IEnumerable<string> RunNamespaces(HostPaths paths) => ChildNames(paths.RunRoot).Where(name => name != Names.Reserved);
+
     internal static IReadOnlyList<string> ChildNames(string folder)
     {
         try

@@ -9,7 +9,7 @@ public static class Names
     public const int Longest = 76;
 
     /// <summary>Reserved: <c>/run/pscontainers/ns</c> holds kept namespaces.</summary>
-    const string Reserved = "ns";
+    internal const string Reserved = "ns";
 
     public static bool IsValid(string? name)
     {

@@ -131,7 +131,7 @@ public sealed partial class ContainerHost
     {
         var left = new List<string>();
         var expected = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var ns in ContainerStore.ChildNames(engine.Paths.RunRoot))
+        foreach (var ns in ContainerStore.RunNamespaces(engine.Paths))
         {
             foreach (var task in engine.Tasks.List(ns))
             {

@@ -13,7 +13,7 @@ public sealed partial class ContainerHost
     {
         var options = engine.Options;
         var (mode, controllers) = Cgroups();
-        var tasks = ContainerStore.ChildNames(engine.Paths.RunRoot).SelectMany(ns => engine.Tasks.List(ns)).ToList();
+        var tasks = ContainerStore.RunNamespaces(engine.Paths).SelectMany(ns => engine.Tasks.List(ns)).ToList();
         return new ContainerHostInfo
         {
             ComputerName = Environment.MachineName,

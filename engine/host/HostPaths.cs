@@ -16,6 +16,9 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string RunFolder(string ns, string id) => Path.Combine(RunRoot, ns, id);
     internal string RuntimeRoot(string ns) => Path.Combine(RunRoot, ns, ".runtime");
 
+    /// <summary>Kept Linux namespaces, a folder for each type; those of networks are where <c>ip netns</c> has them.</summary>
+    internal string KeptNamespaces => Path.Combine(RunRoot, Names.Reserved);
+
     /// <summary>The cgroup path of a container that was given no other parent.</summary>
     internal static string CgroupPath(string ns, string id) => $"/pscontainers/{ns}/{id}";
 

@@ -198,7 +198,7 @@ public sealed class ContainerCgroups
     Dictionary<string, string> Owners()
     {
         var owners = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var ns in ContainerStore.ChildNames(engine.Paths.RunRoot))
+        foreach (var ns in ContainerStore.RunNamespaces(engine.Paths))
         {
             foreach (var id in ContainerStore.ChildNames(engine.Paths.RunNamespaceFolder(ns)))
             {

@@ -64,10 +64,11 @@ public sealed record NamespaceChoice
         {
             case NamespaceChoice same:
                 return same;
-            case LinuxNamespace ns when ns.Type == type:
+            case LinuxNamespace ns when ns.Type == type && ns.HolderPath is not null:
                 return new NamespaceChoice(NamespaceChoiceKind.Path, ns.HolderPath);
             case LinuxNamespace ns:
-                throw new ContainerException(ErrorIds.InvalidArgument, $"'{ns.HolderPath}' is a namespace of type {ns.Type}; one of type {type} is needed here.",
+                throw new ContainerException(ErrorIds.InvalidArgument, ns.Type == type ? $"'{ns}' is held by another namespace alone, so that no path leads to it."
+                    : $"'{ns}' is a namespace of type {ns.Type}; one of type {type} is needed here.",
                     choice, ContainerErrorCategory.InvalidArgument);
             case string text when text.Equals(privateWord, StringComparison.OrdinalIgnoreCase):
                 return Private;

@@ -50,6 +50,9 @@ public static unsafe partial class Libc
     public static partial nint readlinkat(int dirfd, string pathname, byte* buf, nuint bufsiz);
 
     [LibraryImport(C, SetLastError = true)]
+    public static partial nint readlinkat(int dirfd, byte* pathname, byte* buf, nuint bufsiz);
+
+    [LibraryImport(C, SetLastError = true)]
     public static partial int fsync(int fd);
 
     [LibraryImport(C, SetLastError = true)]

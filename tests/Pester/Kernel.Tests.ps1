@@ -48,7 +48,7 @@ Describe 'Get-Namespace' {
         unshare --net=$held true
         try {
             $namespace = Get-Namespace -Type Net | Where-Object HolderPath -eq $held
-            $namespace.Holder | Should -Be 'Mount'
+            $namespace.Holder | Should -Be 'BindMount'
             $namespace.ProcessId | Should -BeNullOrEmpty
         }
         finally { umount $held }

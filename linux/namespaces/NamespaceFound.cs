@@ -1,0 +1,54 @@
+namespace Containers.Linux;
+
+/// <summary>A bind mount of a namespace.</summary>
+/// <param name="Path">As this process reaches it: through /proc/PID/root for another mount namespace's.</param>
+/// <param name="MountNamespace">The mount namespace that it is in.</param>
+/// <param name="PeerGroup">Mounts of one peer group come and go together; null for a private one.</param>
+public readonly record struct NamespaceMount(string Path, ulong MountNamespace, int? PeerGroup);
+
+/// <summary>A descriptor of a namespace: /proc/PID/fd/NUMBER.</summary>
+public readonly record struct NamespaceDescriptor(int Pid, int Number)
+{
+    public override string ToString() => $"/proc/{Pid}/fd/{Number}";
+}
+
+/// <summary>A namespace with everything that holds it.</summary>
+/// <param name="type">cgroup, ipc, mnt, net, pid, time, user, uts.</param>
+/// <param name="id">The inode number on nsfs.</param>
+public sealed class NamespaceFound(string type, ulong id)
+{
+    public string Type { get; } = type;
+
+    public ulong Id { get; } = id;
+
+    /// <summary>Processes whose first thread is in it.</summary>
+    public int Processes { get; private set; }
+
+    public int? LowestPid { get; private set; }
+
+    /// <summary>A process that is not in it, and whose children will be.</summary>
+    public int? ChildrenOf { get; set; }
+
+    public List<NamespaceMount> Mounts { get; } = [];
+
+    public List<NamespaceDescriptor> Descriptors { get; } = [];
+
+    /// <summary>A path that setns(2) takes and that was seen to be this namespace; null when only another namespace holds it.</summary>
+    public string? Path { get; set; }
+
+    /// <summary>The user namespace that owns it; null when that is outside of the caller's.</summary>
+    public ulong? Owner { get; set; }
+
+    /// <summary>Of user and pid namespaces; null for the first, or when it is outside of the caller's.</summary>
+    public ulong? Parent { get; set; }
+
+    /// <summary>Who made a user namespace, as the caller's user namespace counts.</summary>
+    public uint? OwnerUser { get; set; }
+
+    internal void AddMember(int pid)
+    {
+        Processes++;
+        // Pids come in rising order.
+        LowestPid ??= pid;
+    }
+}

@@ -1,0 +1,182 @@
+using System.Buffers.Text;
+using System.Runtime.InteropServices;
+
+namespace Containers.Linux;
+
+/// <summary>
+/// The namespaces of the host, namespaces(7), found in one pass over /proc: those that processes are in or give to their children, those that
+/// descriptors hold, and those that bind mounts hold in any mount namespace that a process is in. What the caller may not look at, and
+/// what vanishes meanwhile, is left out. A descriptor on its way through a socket is not visible to anybody.
+/// </summary>
+public sealed unsafe class NamespaceScan
+{
+    const int BufferSize = 32768;
+
+    /// <summary>The files of /proc/PID/ns for what a process is in, in the order of their names.</summary>
+    public static readonly string[] Types = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+
+    static readonly byte[][] TypeFiles = [.. Types.Select(type => System.Text.Encoding.ASCII.GetBytes($"ns/{type}\0"))];
+    static readonly byte[][] TypeNames = [.. Types.Select(System.Text.Encoding.ASCII.GetBytes)];
+    static readonly int Mnt = Array.IndexOf(Types, "mnt"), Pid = Array.IndexOf(Types, "pid"), Time = Array.IndexOf(Types, "time");
+
+    readonly Dictionary<ulong, NamespaceFound> found = [];
+    readonly byte* buffer;
+
+    NamespaceScan(byte* buffer) => this.buffer = buffer;
+
+    /// <returns>Everything found, by inode number.</returns>
+    /// <exception cref="LinuxException">/proc is not there.</exception>
+    public static Dictionary<ulong, NamespaceFound> Run()
+    {
+        int proc = LinuxException.Check(Libc.open("/proc", Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", "/proc");
+        byte* buffer = (byte*)NativeMemory.Alloc(BufferSize);
+        try
+        {
+            var scan = new NamespaceScan(buffer);
+            foreach (int pid in ProcessList.Read())
+                scan.AddProcess(proc, pid);
+            scan.AddMounts();
+            NamespaceRelations.Resolve(scan.found);
+            return scan.found;
+        }
+        finally
+        {
+            NativeMemory.Free(buffer);
+            Libc.close(proc);
+        }
+    }
+
+    void AddProcess(int proc, int pid)
+    {
+        byte* path = stackalloc byte[64];
+        Utf8Formatter.TryFormat(pid, new Span<byte>(path, 16), out int digits);
+        path[digits] = (byte)'/';
+        byte* file = path + digits + 1;
+        ulong ownPid = 0, ownTime = 0;
+        for (int type = 0; type < Types.Length; type++)
+        {
+            TypeFiles[type].CopyTo(new Span<byte>(file, 32));
+            if (!TryReadId(proc, path, out ulong id))
+                continue;
+            if (type == Pid)
+                ownPid = id;
+            else if (type == Time)
+                ownTime = id;
+            Of(id, type).AddMember(pid);
+        }
+        // Empty for zombies, and equal to the process's own but for the few that have asked for others.
+        if (ownPid != 0)
+            AddForChildren(proc, path, file, "ns/pid_for_children\0"u8, Pid, ownPid, pid);
+        if (ownTime != 0)
+            AddForChildren(proc, path, file, "ns/time_for_children\0"u8, Time, ownTime, pid);
+        "fd\0"u8.CopyTo(new Span<byte>(file, 32));
+        AddDescriptors(proc, path, pid);
+    }
+
+    void AddForChildren(int proc, byte* path, byte* file, ReadOnlySpan<byte> name, int type, ulong own, int pid)
+    {
+        name.CopyTo(new Span<byte>(file, 32));
+        if (TryReadId(proc, path, out ulong id) && id != own)
+            Of(id, type).ChildrenOf ??= pid;
+    }
+
+    void AddDescriptors(int proc, byte* path, int pid)
+    {
+        int folder = Libc.openat(proc, path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        if (folder < 0)
+            return;
+        nint filled;
+        while ((filled = Libc.getdents64(folder, buffer, BufferSize)) > 0)
+            for (nint at = 0; at < filled; at += ((linux_dirent64*)(buffer + at))->d_reclen)
+            {
+                byte* name = buffer + at + linux_dirent64.NameOffset;
+                if (*name != '.' && TryReadLink(folder, name, out int type, out ulong id))
+                {
+                    Utf8Parser.TryParse(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name), out int number, out _);
+                    Of(id, type).Descriptors.Add(new(pid, number));
+                }
+            }
+        Libc.close(folder);
+    }
+
+    /// <summary>One process of each mount namespace tells the mounts of them all, this process for its own.</summary>
+    void AddMounts()
+    {
+        List<NamespaceFound> spaces = [];
+        foreach (NamespaceFound one in found.Values)
+            if (one.Type == Types[Mnt] && one.LowestPid is not null)
+                spaces.Add(one);
+        ulong own = NamespaceLink.TryRead(Environment.ProcessId, "mnt", out NamespaceLink link) ? link.Id : 0;
+        // Paths of our own mount namespace are the ones that a user can type: they come first.
+        spaces.Sort((a, b) => a.Id == own ? -1 : b.Id == own ? 1 : a.LowestPid!.Value.CompareTo(b.LowestPid!.Value));
+        foreach (NamespaceFound space in spaces)
+        {
+            int pid = space.Id == own ? Environment.ProcessId : space.LowestPid!.Value;
+            try
+            {
+                if (ProcFile.TryRead(pid, "mountinfo", out ProcFile file))
+                    using (file)
+                        AddMounts(file.Bytes, space.Id, space.Id == own ? "" : $"/proc/{pid}/root");
+            }
+            catch (LinuxException)
+            {
+                // Another user's process.
+            }
+        }
+    }
+
+    void AddMounts(ReadOnlySpan<byte> text, ulong space, string root)
+    {
+        // A blank in a path is written \040, so this stands before the type and nowhere else.
+        ReadOnlySpan<byte> mark = " - nsfs "u8;
+        if (text.IndexOf(mark) < 0)
+            return;
+        List<MountInfo> one = [];
+        while (!text.IsEmpty)
+        {
+            ReadOnlySpan<byte> line = ProcText.Next(ref text, (byte)'\n');
+            if (line.IndexOf(mark) < 0)
+                continue;
+            one.Clear();
+            // The root of such a mount is "net:[4026532000]".
+            if (MountInfo.TryParse(line, one) && TryParseLink(System.Text.Encoding.UTF8.GetBytes(one[0].Root), out int type, out ulong id))
+                Of(id, type).Mounts.Add(new(root + one[0].MountPoint, space, one[0].Shared ?? one[0].Master));
+        }
+    }
+
+    NamespaceFound Of(ulong id, int type)
+    {
+        ref NamespaceFound? one = ref CollectionsMarshal.GetValueRefOrAddDefault(found, id, out _);
+        return one ??= new NamespaceFound(Types[type], id);
+    }
+
+    static bool TryReadId(int folder, byte* path, out ulong id) => TryReadLink(folder, path, out _, out id);
+
+    static bool TryReadLink(int folder, byte* path, out int type, out ulong id)
+    {
+        type = -1;
+        id = 0;
+        // Longer than any namespace's: what fills it is a path.
+        byte* target = stackalloc byte[48];
+        nint length = Libc.readlinkat(folder, path, target, 48);
+        return length is > 0 and < 48 && TryParseLink(new ReadOnlySpan<byte>(target, (int)length), out type, out id);
+    }
+
+    /// <param name="target">"net:[4026531840]"; of other descriptors "socket:[1234]" or a path.</param>
+    static bool TryParseLink(ReadOnlySpan<byte> target, out int type, out ulong id)
+    {
+        id = 0;
+        int colon = target.IndexOf((byte)':');
+        type = colon < 0 ? -1 : TypeOf(target[..colon]);
+        ReadOnlySpan<byte> number = type < 0 ? default : target[(colon + 1)..];
+        return number.Length >= 3 && number[0] == '[' && number[^1] == ']' && ProcText.TryNumber(number[1..^1], out id);
+    }
+
+    static int TypeOf(ReadOnlySpan<byte> name)
+    {
+        for (int type = 0; type < TypeNames.Length; type++)
+            if (name.SequenceEqual(TypeNames[type]))
+                return type;
+        return -1;
+    }
+}
