@@ -84,7 +84,11 @@ busybox:busybox-static:busybox:is the small root of demo and tests
 runc:runc:runc:is compared with in tests and bench
 crun:crun:crun:is compared with in tests and bench
 strace:strace:strace:counts system calls in tests
-umoci:umoci:umoci:writes bundles for tests
+umoci:umoci:umoci:writes bundles for tests, and is what unpacked images are compared with
+skopeo:skopeo:skopeo:reads and writes images in tests
+docker-registry:docker-registry::is the registry of tests
+getfattr:attr:attr:compares extended attributes in tests
+zstd:zstd:zstd:compresses layers for tests
 podman:podman:podman:is what our defaults are compared with
 "
 

@@ -50,6 +50,7 @@ static class Program
                 "resume" => PauseVerb.Run(root, rest, freeze: false),
                 "shim" => Shim.ShimCommand.Run(rest),
                 "spec" => SpecVerb.Run(rest),
+                "unpack" => UnpackVerb.Run(rest),
                 "features" => FeaturesVerb.Run(rest),
                 "help" => Print(Usage),
                 _ => throw new PsrunException($"\"{verb}\" is not a command; psrun --help lists them"),
@@ -99,6 +100,7 @@ static class Program
           resume    ID
           spec      [-b DIR]
           features
+          unpack    [--compression auto|none|gzip|zstd] [--diff-id D] [--base | --lower DIR...] [--max-bytes N] [--max-entries N] [--max-ratio N] [--progress] LAYER|- DIR
 
         """;
 }

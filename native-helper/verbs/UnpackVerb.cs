@@ -1,0 +1,115 @@
+using System.Buffers;
+using System.Text.Json;
+using Containers.Linux;
+using Psrun.Unpack;
+
+namespace Psrun.Verbs;
+
+/// <summary>psrun unpack: a layer into an empty folder, in the form in which overlayfs takes it. docs/unpack.md has the contract.</summary>
+static class UnpackVerb
+{
+    public static int Run(ReadOnlySpan<string> args)
+    {
+        Options options = Options.Parse(args, ["compression=", "diff-id=", "base", "lower=", "max-bytes=", "max-entries=", "max-ratio=", "progress"], limit: 2, out int used);
+        if (options.Arguments.Count != 2 || used != args.Length)
+            throw new PsrunException("unpack takes a layer (a file, or - for standard input) and an empty folder");
+        string? diffId = options.Value("diff-id");
+        if (diffId is not null && !IsDigest(diffId))
+            throw new PsrunException($"--diff-id: \"{diffId}\" is no sha256 or sha512 digest");
+        IReadOnlyList<string> lowers = options.Values("lower");
+        if (options.Has("base") && lowers.Count > 0)
+            throw new PsrunException("--base says that there is no lower layer: it cannot be given with --lower");
+        var limits = new Limits(Number(options, "max-bytes"), Number(options, "max-entries"), options.Value("max-ratio") is null ? 0 : Number(options, "max-ratio"));
+        Below below = options.Has("base") ? Below.Nothing : lowers.Count > 0 ? Below.Known : Below.Unknown;
+        try
+        {
+            Report(Unpack(options.Arguments[0], options.Arguments[1], options.Value("compression") ?? "auto", diffId, lowers, below, limits, options.Has("progress")));
+            return 0;
+        }
+        catch (UnpackException e)
+        {
+            Refuse(e.Id, e.Message);
+        }
+        catch (LinuxException e)
+        {
+            Refuse(UnpackException.UnpackFailed, e.Message);
+        }
+        return 1;
+    }
+
+    sealed record Result(string DiffId, long Size, long Entries, long Bytes);
+
+    static Result Unpack(string layer, string folder, string compression, string? diffId, IReadOnlyList<string> lowers, Below below, Limits limits, bool tellProgress)
+    {
+        int fd = layer == "-" ? 0 : LinuxException.Check(Libc.open(Path.GetFullPath(layer, Program.InvocationFolder), Libc.O_RDONLY | Libc.O_CLOEXEC), "open", layer);
+        string path = Path.GetFullPath(folder, Program.InvocationFolder);
+        int root = LinuxException.Check(Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC), "open", folder);
+        if (FolderNames.Read(root).Count > 0)
+            throw new PsrunException($"{folder} is not empty");
+        // What an entry's mode says is what it gets.
+        Libc.umask(0);
+        string algorithm = diffId is null ? "sha256" : diffId[..diffId.IndexOf(':')];
+        using LayeredFolder? layers = below == Below.Known ? new LayeredFolder([path, .. lowers]) : null;
+        using var input = new LayerInput(fd, compression, algorithm, limits, tellProgress ? TellProgress : null);
+        var tree = new Tree(root, below, layers);
+        var reader = new TarReader(input, limits);
+        var writer = new LayerWriter(tree, reader);
+        while (reader.Next() is TarEntry entry)
+            writer.Apply(entry);
+        string found = input.Finish()!;
+        if (diffId is not null && found != diffId)
+            throw new UnpackException(UnpackException.DigestMismatch, $"the uncompressed layer is {found}, and {diffId} was asked for");
+        tree.SetFolderTimes();
+        return new Result(found, input.Taken, reader.Entries, writer.Bytes);
+    }
+
+    static long Number(Options options, string name)
+    {
+        string? value = options.Value(name);
+        if (value is null)
+            return long.MaxValue;
+        return long.TryParse(value, out long number) && number > 0 ? number : throw new PsrunException($"--{name}: \"{value}\" is not a number above 0");
+    }
+
+    static bool IsDigest(string text)
+    {
+        int digits = text.StartsWith("sha256:") ? 64 : text.StartsWith("sha512:") ? 128 : 0;
+        if (digits == 0 || text.Length != 7 + digits)
+            return false;
+        foreach (char c in text.AsSpan(7))
+            if (!char.IsAsciiHexDigitLower(c))
+                return false;
+        return true;
+    }
+
+    static void Report(Result result) => Line(json =>
+    {
+        json.WriteString("diffId", result.DiffId);
+        json.WriteNumber("size", result.Size);
+        json.WriteNumber("entries", result.Entries);
+        json.WriteNumber("bytes", result.Bytes);
+    });
+
+    static void TellProgress(long read) => Line(json => json.WriteNumber("read", read));
+
+    static void Refuse(string id, string message) => Line(json =>
+    {
+        json.WriteStartObject("error");
+        json.WriteString("id", id);
+        json.WriteString("message", message);
+        json.WriteEndObject();
+    });
+
+    static void Line(Action<Utf8JsonWriter> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>(256);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+        buffer.Write("\n"u8);
+        Log.Write(1, buffer.WrittenSpan);
+    }
+}
