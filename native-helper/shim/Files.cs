@@ -76,7 +76,10 @@ static unsafe class Files
         return n;
     }
 
-    /// <summary>Replaces a file of mode 0600: written beside it, on disk, renamed.</summary>
+    /// <summary>
+    /// Replaces a file of mode 0600: written beside it, then renamed, so that a reader sees the old text or the new one. Not synced: a
+    /// record below /run is void after the next boot, and a busy disk must not hold up a container.
+    /// </summary>
     public static void Replace(string path, ReadOnlySpan<byte> content)
     {
         string temporary = path + ".new";
@@ -84,7 +87,6 @@ static unsafe class Files
         int fd = Sys.Open(temporary, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL, 0x180);
         if (fd < 0) throw ShimException.Of("FileFailed", temporary, fd);
         long r = WriteAll(fd, content);
-        if (r >= 0) r = Sys.Fsync(fd);
         Sys.Close(fd);
         if (r >= 0) r = Sys.Rename(temporary, path);
         if (r < 0)

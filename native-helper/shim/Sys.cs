@@ -19,7 +19,6 @@ static unsafe partial class Sys
     public static long Write(int fd, byte* buffer, long count) => Result(Libc.write(fd, buffer, (nuint)count));
     public static long Read(int fd, byte* buffer, long count) => Result(Libc.read(fd, buffer, (nuint)count));
     public static long Send(int fd, byte* buffer, long count) => Result(Libc.send(fd, buffer, (nuint)count, Libc.MSG_NOSIGNAL | Libc.MSG_DONTWAIT));
-    public static int Fsync(int fd) => (int)Result(Libc.fsync(fd));
     public static int Truncate(int fd, long length) => (int)Result(Libc.ftruncate(fd, length));
     public static long SeekEnd(int fd) => Result(Libc.lseek(fd, 0, Libc.SEEK_END));
     public static long SeekStart(int fd) => Result(Libc.lseek(fd, 0, Libc.SEEK_SET));
