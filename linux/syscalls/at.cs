@@ -21,9 +21,6 @@ public static unsafe partial class Libc
     public static partial int unlinkat(int dirfd, byte* pathname, int flags);
 
     [LibraryImport(C, SetLastError = true)]
-    public static partial nint readlinkat(int dirfd, byte* pathname, byte* buf, nuint bufsiz);
-
-    [LibraryImport(C, SetLastError = true)]
     public static partial int fchownat(int dirfd, byte* pathname, uint owner, uint group, int flags);
 
     [LibraryImport(C, SetLastError = true)]
