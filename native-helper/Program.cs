@@ -46,6 +46,7 @@ static class Program
                 "list" => ListVerb.Run(root, rest),
                 "ps" => PsVerb.Run(root, rest),
                 "update" => UpdateVerb.Run(root, rest),
+                "events" => EventsVerb.Run(root, rest),
                 "pause" => PauseVerb.Run(root, rest, freeze: true),
                 "resume" => PauseVerb.Run(root, rest, freeze: false),
                 "shim" => Shim.ShimCommand.Run(rest),
@@ -96,6 +97,7 @@ static class Program
           list      [-q] [-f table|json]
           ps        [-f table|json] ID
           update    [-r FILE|-] [--memory SIZE] [--cpu-quota N] ... ID
+          events    [--stats] [--interval TIME] ID
           pause     ID
           resume    ID
           spec      [-b DIR]

@@ -87,6 +87,8 @@ sealed class CgroupSetup
             group.Thaw();
     }
 
+    public static ControlGroup At(string path) => Host.Group(path);
+
     public static void Update(string path, LinuxResources resources)
     {
         ControlGroup group = Host.Group(path);
