@@ -3,20 +3,20 @@ using Containers.Linux;
 
 namespace Psrun.Processes;
 
-/// <summary>--console-socket: where the master of a terminal is sent (SCM_RIGHTS).</summary>
+/// <summary>--console-socket: where the master of a terminal is sent (SCM_RIGHTS). Other options name such sockets too.</summary>
 static unsafe class ConsoleSocket
 {
-    public static int Connect(string path)
+    public static int Connect(string path, string option = "--console-socket")
     {
         string full = Path.GetFullPath(path, Program.InvocationFolder);
         int folder = Libc.open(Path.GetDirectoryName(full) ?? "/", Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
         if (folder < 0)
-            throw new PsrunException($"--console-socket: {full}: {Errnos.Text(Libc.errno)}");
+            throw new PsrunException($"{option}: {full}: {Errnos.Text(Libc.errno)}");
         if (!sockaddr_un.TryMake(Encoding.UTF8.GetBytes($"/proc/self/fd/{folder}/{Path.GetFileName(full)}"), out sockaddr_un address))
-            throw new PsrunException($"--console-socket: {full}: name too long");
+            throw new PsrunException($"{option}: {full}: name too long");
         int socket = Libc.socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0);
         if (socket < 0 || Libc.connect(socket, &address, (uint)sizeof(sockaddr_un)) < 0)
-            throw new PsrunException($"--console-socket: {full}: {Errnos.Text(Libc.errno)}");
+            throw new PsrunException($"{option}: {full}: {Errnos.Text(Libc.errno)}");
         Libc.close(folder);
         return socket;
     }

@@ -77,8 +77,8 @@ static class ExecProcess
             foreach (string gid in options.Values("additional-gids"))
                 process.User.AdditionalGids.Add(Id("--additional-gids", gid));
         }
-        if (options.Has("no-new-privs"))
-            process.NoNewPrivileges = true;
+        if (options.Value("no-new-privs") != null)
+            process.NoNewPrivileges = options.Has("no-new-privs");
         foreach (string capability in options.Values("cap"))
         {
             if (!Capabilities.TryNumber(capability, out _))
