@@ -20,7 +20,7 @@ static class CreateVerb
         PidFile = options.Value("pid-file"),
         ConsoleSocket = options.Value("console-socket"),
         PidFdSocket = options.Value("pidfd-socket"),
-        PreservedDescriptors = options.Number("preserve-fds", 0),
+        PreservedDescriptors = options.PreservedDescriptors(),
         NoPivot = options.Has("no-pivot"),
         NoNewKeyring = options.Has("no-new-keyring"),
         WaitForStart = waitForStart,

@@ -87,8 +87,9 @@ static class ExecProcess
             Add(sets.Bounding ??= [], capability);
             Add(sets.Effective ??= [], capability);
             Add(sets.Permitted ??= [], capability);
-            Add(sets.Ambient ??= [], capability);
-            Add(sets.Inheritable ??= [], capability);
+            // Never inheritable: a file with inheritable capabilities would hand them to whoever runs it (CVE-2022-29162). Ambient ones need what is inheritable.
+            if (sets.Inheritable?.Contains(capability) == true)
+                Add(sets.Ambient ??= [], capability);
         }
     }
 

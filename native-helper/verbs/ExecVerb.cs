@@ -49,7 +49,7 @@ static unsafe class ExecVerb
         int console = relay?.Socket ?? (consoleSocket != null ? ConsoleSocket.Connect(consoleSocket) : -1);
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
         using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryBelow(state.CgroupPath, options.Values("cgroup"), state.Pid);
-        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, options.Number("preserve-fds", 0));
+        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, options.PreservedDescriptors());
 
         if (!detach)
             Foreground.CatchSignals();
