@@ -102,7 +102,7 @@ public sealed class EnginePodmanViewTests : IDisposable
         sed -nE 's/^(Cap[A-Za-z]+|NoNewPrivs|Seccomp|Sig(Blk|Ign)|Groups|Umask):[[:space:]]*/status \1 = /p' /proc/self/status
         sed -nE 's/^(Max (open files|processes|core file size|stack size|locked memory|pending signals|msgqueue size))[ ]+([^ ]+)[ ]+([^ ]+).*/limit \1 = \3 \4/p' /proc/self/limits
         awk '{ i = 7; while ($i != "-") i++; print "mount " $5 " = " $6 " " $(i + 1) " " $(i + 3) }' /proc/self/mountinfo
-        ls -l /dev | awk 'NR > 1 { print "dev " $9 " = " $1 " " $3 " " $4 ($1 ~ /^[cb]/ ? " " $5 $6 : "") }' | sed -E 's/(dev [a-z]+ = [^c b].*)/\1/'
+        ls -l /dev | awk 'NR > 1 { node = $1 ~ /^[cb]/; print "dev " (node ? $10 : $9) " = " $1 " " $3 " " $4 (node ? " " $5 $6 : "") }'
         env | sed -nE 's/^([A-Za-z_]+)=/env \1 = /p'
         sed -E 's/^[0-9]+:([^:]*):/cgroup \1 = /' /proc/self/cgroup
         for n in cgroup ipc mnt net pid user uts time; do echo "ns $n = $(readlink /proc/self/ns/$n | sed 's/:.*//')"; done
