@@ -8,12 +8,15 @@ namespace Psrun.Dance;
 static unsafe class ExecPlan
 {
     /// <param name="init">A pidfd of the container's init: all its namespaces are joined by it in one call, so none can be another process's.</param>
-    public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, int init, nint namespaces, int console, int preservedDescriptors)
+    public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, int init, nint namespaces,
+        int console, SystemCallFilter? filter, int preservedDescriptors)
     {
         var plan = new Plan();
         cgroup?.AddSteps(plan);
         Affinity.AddFinal(plan, process.ExecCpuAffinity);
         plan.Call("start a session", Libc.SYS_setsid);
+        if (filter is { Notifies: true })
+            plan.Do("wait for the parent", StepKind.Sync, InitPlan.PointJoin, 1);
         // Once inside, the container's processes must not be able to look into this one, which still is psrun (CVE-2016-9962).
         plan.Call("hide from the container", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 0);
         Limits.Add(plan, process);
@@ -28,13 +31,12 @@ static unsafe class ExecPlan
         plan.Call("join a session keyring", Libc.SYS_keyctl, Libc.KEYCTL_JOIN_SESSION_KEYRING, plan.Text("_ses." + id))->Tolerated0 = Libc.ENOSYS;
         if (console >= 0)
             Terminal.Add(plan, null, console, process, bindConsole: false);
-        plan.CloseOthers(preservedDescriptors);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: false);
         if (console < 0)
             StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);
-        Identity.Add(plan, process, setGroupsAllowed: true);
+        Identity.Add(plan, process, setGroupsAllowed: true, filter != null);
         nint* program = ProgramSteps.AddFind(plan, process.Args!, environment);
-        ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors, parentWaits: true);
+        ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors, filter, parentWaits: true);
         return plan;
     }
 }

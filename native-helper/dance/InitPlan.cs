@@ -26,6 +26,7 @@ sealed class InitOptions
     public int Console = -1;
     /// <summary>A file with the container's state as JSON, the hooks' standard input; -1 without hooks that the child runs.</summary>
     public int HookState = -1;
+    public SystemCallFilter? Filter;
     public int PreservedDescriptors;
     public bool NoPivot, NoKeyring, SetGroupsAllowed = true;
 }
@@ -95,13 +96,12 @@ static unsafe class InitPlan
             PivotRoot.Add(plan, root);
         RootPlan.AddPropagation(plan, root, spec);
         plan.Close(root);
-        plan.CloseOthers(options.PreservedDescriptors, options.StartSocket, options.HookState);
 
         Limits.AddPersonality(plan, spec.Linux?.Personality);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: true);
         if (options.Console < 0)
             StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);
-        Identity.Add(plan, process, options.SetGroupsAllowed);
+        Identity.Add(plan, process, options.SetGroupsAllowed, options.Filter != null);
         nint* program = ProgramSteps.AddFind(plan, process.Args!, options.Environment);
         if (options.StartSocket >= 0)
         {
@@ -109,7 +109,7 @@ static unsafe class InitPlan
             plan.Do("wait for start", StepKind.AwaitStart, options.StartSocket);
         }
         HookRunner.AddInContainer(plan, "startContainer", spec.Hooks?.StartContainer, options.HookState);
-        ProgramSteps.AddExecute(plan, program, process.Args!, options.Environment, options.PreservedDescriptors, parentWaits: options.StartSocket < 0);
+        ProgramSteps.AddExecute(plan, program, process.Args!, options.Environment, options.PreservedDescriptors, options.Filter, parentWaits: options.StartSocket < 0);
         return plan;
     }
 
@@ -143,7 +143,7 @@ static unsafe class InitPlan
         {
             if (clock is not ("monotonic" or "boottime"))
                 throw new PsrunException($"linux.timeOffsets: clock \"{clock}\" is none of monotonic, boottime");
-            plan.WriteProc($"linux.timeOffsets: {clock}", "self/timens_offsets", $"{clock} {offset.Secs ?? 0} {offset.Nanosecs ?? 0}\n");
+            plan.Write($"linux.timeOffsets: {clock}", "/proc/self/timens_offsets", $"{clock} {offset.Secs ?? 0} {offset.Nanosecs ?? 0}\n");
         }
         nint* made = plan.Open(words, Libc.SYS_openat, Libc.AT_FDCWD, plan.Text("/proc/self/ns/time_for_children"), Libc.O_RDONLY | Libc.O_CLOEXEC);
         plan.Call(words, Libc.SYS_setns, made, Libc.CLONE_NEWTIME);

@@ -103,12 +103,15 @@ sealed unsafe class Launch : IDisposable
     }
 
     /// <summary>Waits until execve has closed the pipe. The point before it tells a closed pipe from a child that died on the way.</summary>
-    public void AwaitExecute()
+    /// <param name="filtered">The child's last step but execve is a filter, which may let it neither execute nor tell.</param>
+    public void AwaitExecute(bool filtered)
     {
         Await(InitPlan.PointExecute);
         Report report = Next();
         if (report.Kind != 0)
             throw Failure(report);
+        if (filtered && State.InitProcess.NeverExecuted(Pid))
+            throw new PsrunException(_plan.Words(_plan.Count - 1) + ": linux.seccomp lets it neither be started nor tell why" + Cause());
     }
 
     public void Continue()
@@ -150,8 +153,6 @@ sealed unsafe class Launch : IDisposable
         {
             StepKind.FindProgram or StepKind.Execute => Processes.ProgramSteps.Explain(words, report.Errno),
             StepKind.RunProgram => Processes.HookRunner.Explain(words, report.Errno, report.Detail),
-            StepKind.OpenTarget when report.Errno == Libc.EOPNOTSUPP => $"{words}: it lies in /proc, where nothing else can be mounted",
-            StepKind.WriteProc when report.Errno == Libc.EXDEV => $"{words}: /proc is not the kernel's own there: something is mounted over it",
             StepKind.RequireDevice when report.Errno == Libc.ENODEV => words,
             _ => $"{words}: {Errnos.Text(report.Errno)}",
         };

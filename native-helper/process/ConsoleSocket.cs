@@ -3,9 +3,10 @@ using Containers.Linux;
 
 namespace Psrun.Processes;
 
-/// <summary>--console-socket: where the master of a terminal is sent (SCM_RIGHTS). Other options name such sockets too.</summary>
+/// <summary>--console-socket: where the master of a terminal is sent (SCM_RIGHTS); and other sockets that a path names.</summary>
 static unsafe class ConsoleSocket
 {
+    /// <param name="option">What named the path, for the message.</param>
     public static int Connect(string path, string option = "--console-socket")
     {
         string full = Path.GetFullPath(path, Program.InvocationFolder);

@@ -7,7 +7,8 @@ namespace Psrun.Processes;
 /// <summary>Who the program will be: user, groups, capabilities (capabilities(7)), no_new_privs. The last privileges go in these steps, in this order.</summary>
 static unsafe class Identity
 {
-    public static void Add(Plan plan, Process process, bool setGroupsAllowed)
+    /// <param name="filtered">A system call filter is installed later.</param>
+    public static void Add(Plan plan, Process process, bool setGroupsAllowed, bool filtered)
     {
         ulong bounding = Set(process.Capabilities?.Bounding, "bounding");
         ulong effective = Set(process.Capabilities?.Effective, "effective");
@@ -44,10 +45,13 @@ static unsafe class Identity
         uint* header = (uint*)plan.Allocate(8);
         header[0] = (uint)Libc._LINUX_CAPABILITY_VERSION_3;
         uint* data = (uint*)plan.Allocate(24);
+        // Without no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)). It is kept until execve rather than installing the filter here, where every later step
+        // of ours would have to pass it. execve makes these two sets anew from the others (capabilities(7)), so the program never has it.
+        ulong kept = filtered && process.NoNewPrivileges != true ? 1ul << Libc.CAP_SYS_ADMIN : 0;
         for (int half = 0; half < 2; half++)
         {
-            data[half * 3] = (uint)(effective >> 32 * half);
-            data[half * 3 + 1] = (uint)(permitted >> 32 * half);
+            data[half * 3] = (uint)((effective | kept) >> 32 * half);
+            data[half * 3 + 1] = (uint)((permitted | kept) >> 32 * half);
             data[half * 3 + 2] = (uint)(inheritable >> 32 * half);
         }
         plan.Call("process.capabilities", Libc.SYS_capset, (nint)header, (nint)data);

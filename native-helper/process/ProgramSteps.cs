@@ -19,7 +19,7 @@ static unsafe class ProgramSteps
         if (make)
         {
             folder = plan.Cell();
-            plan.Do(words, StepKind.OpenTarget, root, plan.Text(Rootfs.Mounts.Destination(cwd)), Child.TargetInProc)->Result = folder;
+            plan.Do(words, StepKind.OpenTarget, root, plan.Text(Rootfs.Mounts.Destination(cwd)), 0)->Result = folder;
         }
         else
         {
@@ -46,12 +46,14 @@ static unsafe class ProgramSteps
     }
 
     /// <param name="parentWaits">The parent still reads the child's reports. Without a reader the report would be a SIGPIPE for the program.</param>
-    public static void AddExecute(Plan plan, nint* program, IReadOnlyList<string> args, IReadOnlyList<string> environment, int preservedDescriptors, bool parentWaits)
+    public static void AddExecute(Plan plan, nint* program, IReadOnlyList<string> args, IReadOnlyList<string> environment, int preservedDescriptors, SystemCallFilter? filter,
+        bool parentWaits)
     {
         plan.Call("mark descriptors", Libc.SYS_close_range, 3 + preservedDescriptors, uint.MaxValue, Libc.CLOSE_RANGE_CLOEXEC);
         plan.Do("reset signals", StepKind.ResetSignals);
         if (parentWaits)
             plan.Do("tell that the program comes next", StepKind.Sync, InitPlan.PointExecute, 0);
+        filter?.Add(plan);
         plan.Do($"exec: \"{args[0]}\"", StepKind.Execute, program, plan.Texts(args), plan.Texts(environment));
     }
 

@@ -10,12 +10,11 @@ sealed unsafe class CgroupEntry : IDisposable
     readonly List<int> _files;
     readonly int _unified;
 
-    /// <param name="below">Groups below it to enter instead, by controller; "" stands for all.</param>
-    public CgroupEntry(ControlGroup group, IReadOnlyDictionary<string, string>? below = null)
+    public CgroupEntry(ControlGroup group)
     {
         try
         {
-            _files = group.OpenEntries(out _unified, below);
+            _files = group.OpenEntries(out _unified);
         }
         catch (CgroupException e)
         {

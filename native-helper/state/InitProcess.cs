@@ -11,8 +11,15 @@ static unsafe class InitProcess
 
     public static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryRead(pid, out ulong start, out byte state) && start == startTime && state is not ((byte)'Z' or (byte)'X');
 
-    static bool TryRead(int pid, out ulong startTime, out byte state)
+    /// <summary>Whether the process, ended or not, is one that was forked and has not executed a program (PF_FORKNOEXEC of linux/sched.h, in field 9).</summary>
+    public static bool NeverExecuted(int pid, ulong? startTime = null) =>
+        TryRead(pid, out ulong start, out _, out uint flags) && (startTime ?? start) == start && (flags & 0x40) != 0;
+
+    static bool TryRead(int pid, out ulong startTime, out byte state) => TryRead(pid, out startTime, out state, out _);
+
+    static bool TryRead(int pid, out ulong startTime, out byte state, out uint flags)
     {
+        flags = 0;
         startTime = 0;
         state = 0;
         int fd = Libc.open($"/proc/{pid}/stat", Libc.O_RDONLY | Libc.O_CLOEXEC);
@@ -34,6 +41,8 @@ static unsafe class InitProcess
             if (blank < 0)
                 return false;
             text = text[(blank + 1)..];
+            if (field == 8 && !Utf8Parser.TryParse(text, out flags, out _))
+                return false;
         }
         return Utf8Parser.TryParse(text, out startTime, out _);
     }

@@ -5,6 +5,9 @@ using Containers.Linux.Oci;
 
 namespace Psrun.State;
 
+/// <summary>The flags of seccomp(2), and where the listener's descriptor goes.</summary>
+readonly record struct KeptFilter(uint Flags, string? ListenerPath, string? Metadata);
+
 /// <summary>
 /// What psrun remembers of a container between its verbs: <c>&lt;root&gt;/&lt;id&gt;/state.json</c>, replaced atomically. Whether the container runs is never taken from
 /// here alone: the init's pid counts only together with its start time.
@@ -27,6 +30,8 @@ sealed class StateFile
     public Hooks? Hooks { get; set; }
     /// <summary>linux.memoryPolicy, which every exec process needs again.</summary>
     public LinuxMemoryPolicy? MemoryPolicy { get; set; }
+    /// <summary>How the filter beside this file is installed; null without one.</summary>
+    public KeptFilter? Seccomp { get; set; }
 
     public byte[] Write()
     {
@@ -46,6 +51,16 @@ sealed class StateFile
             if (CgroupPath != null)
                 json.WriteString("cgroupPath", CgroupPath);
             WriteAnnotations(json, Annotations);
+            if (Seccomp is { } seccomp)
+            {
+                json.WriteStartObject("seccomp");
+                json.WriteNumber("flags", seccomp.Flags);
+                if (seccomp.ListenerPath != null)
+                    json.WriteString("listenerPath", seccomp.ListenerPath);
+                if (seccomp.Metadata != null)
+                    json.WriteString("listenerMetadata", seccomp.Metadata);
+                json.WriteEndObject();
+            }
             if (Hooks != null)
             {
                 json.WritePropertyName("hooks");
@@ -83,6 +98,7 @@ sealed class StateFile
                 Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
                 Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
                 MemoryPolicy = o.TryGetProperty("memoryPolicy", out JsonElement policy) ? OciJson.Read<LinuxMemoryPolicy>(System.Text.Encoding.UTF8.GetBytes(policy.GetRawText()), "memoryPolicy") : null,
+                Seccomp = o.TryGetProperty("seccomp", out JsonElement seccomp) ? ReadFilter(seccomp) : null,
             };
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
@@ -90,6 +106,10 @@ sealed class StateFile
             throw new PsrunException("state.json is not readable: " + e.Message);
         }
     }
+
+    static KeptFilter ReadFilter(JsonElement element) => new(element.GetProperty("flags").GetUInt32(),
+        element.TryGetProperty("listenerPath", out JsonElement path) ? path.GetString() : null,
+        element.TryGetProperty("listenerMetadata", out JsonElement metadata) ? metadata.GetString() : null);
 
     static Dictionary<string, string> ReadAnnotations(JsonElement element)
     {
@@ -122,27 +142,10 @@ sealed class StateFile
         {
             json.WriteString("rootfs", Rootfs);
             json.WriteString("created", CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ"));
-            json.WriteString("owner", OwnerName);
+            json.WriteString("owner", Owner == 0 ? "root" : Owner.ToString());
         }
         WriteAnnotations(json, Annotations);
         json.WriteEndObject();
-    }
-
-    /// <summary>The user's name by /etc/passwd, else "#1000".</summary>
-    public string OwnerName
-    {
-        get
-        {
-            if (Owner == 0)
-                return "root";
-            foreach (string line in File.Exists("/etc/passwd") ? File.ReadAllLines("/etc/passwd") : [])
-            {
-                string[] fields = line.Split(':');
-                if (fields.Length > 2 && fields[2] == Owner.ToString())
-                    return fields[0];
-            }
-            return "#" + Owner;
-        }
     }
 
     public byte[] ForHook(string status)

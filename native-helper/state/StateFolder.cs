@@ -147,6 +147,25 @@ sealed unsafe class StateFolder : IDisposable
             throw new PsrunException($"write {Path}/state.json: {Errnos.Text(Libc.errno)}");
     }
 
+    /// <summary>The program of the container's filter, for exec. Written before the state that speaks of it, and never again.</summary>
+    public void WriteFilter(ReadOnlySpan<byte> program)
+    {
+        int fd = Libc.openat(_fd, "seccomp.bpf", Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0x180);
+        nint written = -1;
+        int errno = Libc.errno;
+        if (fd >= 0)
+        {
+            fixed (byte* p = program)
+                written = Libc.write(fd, p, (nuint)program.Length);
+            errno = written < 0 ? Libc.errno : Libc.ENOSPC;
+            Libc.close(fd);
+        }
+        if (written != program.Length)
+            throw new PsrunException($"write {Path}/seccomp.bpf: {Errnos.Text(errno)}");
+    }
+
+    public byte[]? TryReadFilter() => TryRead("seccomp.bpf");
+
     public bool HasStartSocket => Libc.faccessat(_fd, "start.sock", 0, Libc.AT_SYMLINK_NOFOLLOW) == 0;
 
     public void RemoveStartSocket() => Libc.unlinkat(_fd, "start.sock", 0);
@@ -180,7 +199,7 @@ sealed unsafe class StateFolder : IDisposable
     /// <summary>Idempotent. The state goes first: without it the folder is nobody's container any more.</summary>
     public void Remove()
     {
-        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock"])
+        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "seccomp.bpf"])
             Libc.unlinkat(_fd, name, 0);
         Libc.rmdir(Path);
     }

@@ -11,7 +11,7 @@ namespace Psrun.Verbs;
 sealed class CreationOptions
 {
     public required string Root, Id, Bundle;
-    public string? PidFile, ConsoleSocket, PidFdSocket;
+    public string? PidFile, ConsoleSocket;
     public int PreservedDescriptors;
     public bool NoPivot, NoNewKeyring;
     /// <summary>Leave the init waiting for `start`.</summary>
@@ -77,6 +77,7 @@ sealed unsafe class Creation : IDisposable
         if (!namespaces.IsNew(Libc.CLONE_NEWNS))
             throw new PsrunException("linux.namespaces: mount: joining one by path is not supported");
         CheckIdMaps(namespaces);
+        SystemCallFilter? filter = SystemCallFilter.Compile(Spec.Linux!.Seccomp);
 
         _folder = StateFolder.Create(_options.Root, _options.Id);
         State = new StateFile
@@ -92,9 +93,9 @@ sealed unsafe class Creation : IDisposable
         };
         _cgroups = CgroupSetup.Find(Spec, _options.Id);
         State.CgroupPath = _cgroups.Path;
+        filter?.Keep(_folder, State);
         _folder.WriteState(State);
         _cgroups.Create(Spec.Linux!.Resources);
-        Log.Debug($"state folder {_folder.Path}, control group {_cgroups.Path}");
 
         bool terminal = Spec.Process!.Terminal == true;
         if (!terminal && _options.ConsoleSocket != null)
@@ -112,6 +113,7 @@ sealed unsafe class Creation : IDisposable
             Cgroups = _cgroups.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)),
             Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
             PreservedDescriptors = _options.PreservedDescriptors,
+            Filter = filter,
             NoPivot = _options.NoPivot,
             NoKeyring = _options.NoNewKeyring,
         };
@@ -129,14 +131,15 @@ sealed unsafe class Creation : IDisposable
         if (_options.WaitForStart)
             init.StartSocket = Keep(_folder.ListenForStart(), "start.sock");
 
+        filter?.Prepare(State);
         Plan plan = InitPlan.Build(Spec, init);
         _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry.Unified, namespaces.Joined.Count > 0);
         _launch.Await(InitPlan.PointJoin);
         WriteIdMaps(namespaces);
-        Log.Debug($"init has pid {Pid}");
         State.Pid = Pid;
         State.PidStartTime = InitProcess.StartTime(Pid);
         _folder.WriteState(State);
+        filter?.Tell(State, StateFile.Creating, Pid);
         _launch.Continue();
 
         if (HookRunner.NeedParent(Spec.Hooks))
@@ -150,13 +153,11 @@ sealed unsafe class Creation : IDisposable
         if (_options.WaitForStart)
             _launch.Await(InitPlan.PointCreated);
         else
-            _launch.AwaitExecute();
+            _launch.AwaitExecute(filter != null);
         State.Complete = true;
         _folder.WriteState(State);
         if (_pidFile != null)
             WritePidFile(_pidFile, Pid);
-        if (_options.PidFdSocket != null)
-            PidFdSocket.Send(_options.PidFdSocket, Pid);
         if (!_options.WaitForStart)
             HookRunner.RunAfter("poststart", Spec.Hooks?.Poststart, State.ForHook(StateFile.Running));
         if (!_options.Foreground)

@@ -1,5 +1,6 @@
 using Containers.Linux;
 using Containers.Linux.Oci;
+using Containers.Linux.Seccomp;
 
 namespace Psrun.Verbs;
 
@@ -24,7 +25,15 @@ static class FeaturesVerb
                 Namespaces = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
                 Capabilities = capabilities,
                 Cgroup = new CgroupFeatures { V1 = true, V2 = true, Systemd = false, SystemdUser = false, Rdma = false },
-                Seccomp = new SeccompFeatures { Enabled = false },
+                Seccomp = new SeccompFeatures
+                {
+                    Enabled = true,
+                    Actions = [.. SeccompWords.Actions],
+                    Operators = [.. SeccompWords.Operators],
+                    Archs = [.. SeccompWords.Architectures],
+                    KnownFlags = [.. SeccompWords.Flags],
+                    SupportedFlags = SeccompWords.SupportedFlags(),
+                },
                 Apparmor = new ToggleFeature { Enabled = false },
                 Selinux = new ToggleFeature { Enabled = false },
                 IntelRdt = new IntelRdtFeatures { Enabled = false },

@@ -40,7 +40,6 @@ static class SpecCheck
         Refuse(spec.Zos != null, "zos");
         Refuse(spec.FreeBsd != null, "freebsd");
         LinuxConfig linux = spec.Linux ?? throw new PsrunException("config.json: linux is missing");
-        Refuse(linux.Seccomp != null, "linux.seccomp");
         Refuse(linux.IntelRdt != null, "linux.intelRdt");
         MemoryPolicy.Check(linux.MemoryPolicy);
         Refuse(linux.NetDevices is { Count: > 0 }, "linux.netDevices");

@@ -27,8 +27,18 @@ static unsafe class StartVerb
         while (n < 0 && Libc.errno == Libc.EINTR);
         Libc.close(connection);
         if (n == sizeof(Report))
-            throw new PsrunException(ProgramSteps.Explain("exec: the container's program", report.Errno));
+            throw new PsrunException(Explain(report));
+        if (state.Seccomp != null && InitProcess.NeverExecuted(state.Pid, state.PidStartTime))
+            throw new PsrunException("exec: the container's program: linux.seccomp lets it neither be started nor tell why");
         HookRunner.RunAfter("poststart", state.Hooks?.Poststart, state.ForHook(StateFile.Running));
         return 0;
     }
+
+    /// <summary>The init tells which kind of step failed: its plan was another process's.</summary>
+    static string Explain(Report report) => (StepKind)report.Value switch
+    {
+        StepKind.RunProgram => HookRunner.Explain("hooks.startContainer", report.Errno, report.Detail),
+        StepKind.Execute => ProgramSteps.Explain("exec: the container's program", report.Errno),
+        _ => "exec: the container's last steps before its program: " + Errnos.Text(report.Errno),
+    };
 }

@@ -66,6 +66,16 @@ sealed partial class CCompiler(string path) : IDisposable
         return [.. Start(program, []).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(long.Parse)];
     }
 
+    /// <summary>What a header defines: every macro without parameters.</summary>
+    public Dictionary<string, string> Macros(string header)
+    {
+        Dictionary<string, string> macros = [];
+        foreach (string line in Run("-E", "-dM", Save($"#include <{header}>\n")).Output.Split('\n'))
+            if (line.Split(' ', 3) is ["#define", string name, string value])
+                macros[name] = value;
+        return macros;
+    }
+
     /// <summary>The indices of those equations that do not hold, told by the compiler without running anything.</summary>
     public List<int> Refute(CHeaders headers, IReadOnlyList<(string Expression, long Value)> equations)
     {

@@ -68,23 +68,6 @@ public sealed class NeverIgnoredTests : RuntimeTest
     }
 
     [RuntimeFact]
-    public void A_seccomp_filter_is_done_or_refused_by_name()
-    {
-        var bundle = NewBundle().Shell("mkdir /tmp/x; grep '^Seccomp:' /proc/self/status").Mount("/tmp", "tmpfs", "tmpfs")
-            .Change(b => b.Linux["seccomp"] = new JsonObject
-            {
-                ["defaultAction"] = "SCMP_ACT_ALLOW",
-                ["architectures"] = Bundle.Strings("SCMP_ARCH_X86_64"),
-                ["syscalls"] = new JsonArray(new JsonObject { ["names"] = Bundle.Strings("mkdir", "mkdirat"), ["action"] = "SCMP_ACT_ERRNO" }),
-            });
-        DoneOrRefused(Run(bundle), "seccomp", result =>
-        {
-            Assert.Contains("Operation not permitted", result.Stderr);
-            Assert.Contains("Seccomp:\t2", result.Stdout);
-        });
-    }
-
-    [RuntimeFact]
     public void An_apparmor_profile_is_done_or_refused_by_name() =>
         DoneOrRefused(Run(NewBundle().Args("cat", "/proc/self/attr/current").Change(b => b.Process["apparmorProfile"] = "nosuchprofile")),
             "apparmor", result => Assert.Contains("nosuchprofile", result.Stdout));
