@@ -30,6 +30,7 @@ sealed unsafe class Creation : IDisposable
     CgroupSetup? _cgroups;
     CgroupEntry? _entry;
     Launch? _launch;
+    Network.NetDevices? _netDevices;
     string? _pidFile;
     readonly List<int> _descriptors = [];
 
@@ -78,6 +79,7 @@ sealed unsafe class Creation : IDisposable
             throw new PsrunException("linux.namespaces: mount: joining one by path is not supported");
         CheckIdMaps(namespaces);
         SystemCallFilter? filter = SystemCallFilter.Compile(Spec.Linux!.Seccomp);
+        Network.NetDevices.Check(Spec.Linux!, namespaces);
 
         _folder = StateFolder.Create(_options.Root, _options.Id);
         State = new StateFile
@@ -140,6 +142,7 @@ sealed unsafe class Creation : IDisposable
         State.PidStartTime = InitProcess.StartTime(Pid);
         _folder.WriteState(State);
         filter?.Tell(State, StateFile.Creating, Pid);
+        _netDevices = Network.NetDevices.Move(Spec.Linux!, Pid);
         _launch.Continue();
 
         if (HookRunner.NeedParent(Spec.Hooks))
@@ -214,6 +217,7 @@ sealed unsafe class Creation : IDisposable
 
     void Undo()
     {
+        _netDevices?.Restore();
         _launch?.Abort();
         _cgroups?.Remove();
         _folder?.Remove();
@@ -226,6 +230,7 @@ sealed unsafe class Creation : IDisposable
             Libc.close(fd);
         _descriptors.Clear();
         Relay?.Dispose();
+        _netDevices?.Dispose();
         _entry?.Dispose();
         _entry = null;
         _launch?.Dispose();

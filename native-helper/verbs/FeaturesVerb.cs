@@ -39,7 +39,7 @@ static class FeaturesVerb
                 IntelRdt = new IntelRdtFeatures { Enabled = false },
                 MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = true } },
                 MemoryPolicy = new MemoryPolicyFeatures { Modes = Processes.MemoryPolicy.Modes, Flags = Processes.MemoryPolicy.Flags },
-                NetDevices = new ToggleFeature { Enabled = false },
+                NetDevices = new ToggleFeature { Enabled = true },
             },
             Annotations = new Dictionary<string, string> { ["org.containers.psrun.version"] = Program.Version },
         };

@@ -42,7 +42,6 @@ static class SpecCheck
         LinuxConfig linux = spec.Linux ?? throw new PsrunException("config.json: linux is missing");
         Refuse(linux.IntelRdt != null, "linux.intelRdt");
         MemoryPolicy.Check(linux.MemoryPolicy);
-        Refuse(linux.NetDevices is { Count: > 0 }, "linux.netDevices");
         Refuse(!string.IsNullOrEmpty(linux.MountLabel), "linux.mountLabel");
         foreach (Mount mount in spec.Mounts ?? [])
         {

@@ -40,9 +40,12 @@ sealed record CHeaders(string Name, string Text)
         #include <linux/filter.h>
         #include <linux/ioprio.h>
         #include <linux/keyctl.h>
+        #include <linux/if_addr.h>
         #include <linux/magic.h>
+        #include <linux/netlink.h>
         #include <linux/nsfs.h>
         #include <linux/openat2.h>
+        #include <linux/rtnetlink.h>
         #include <linux/sched.h>
         #include <linux/seccomp.h>
         #include <linux/securebits.h>
