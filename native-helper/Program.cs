@@ -18,18 +18,26 @@ static class Program
         try
         {
             InvocationFolder = Environment.CurrentDirectory;
-            Options global = Options.Parse(args, ["root=", "log=", "log-format=", "debug", "systemd-cgroup", "rootless=", "criu=", "v,version", "h,help"], limit: 0, out int used);
+            Options global = Options.Parse(args, Commands.Global, limit: 0, out int used);
             if (global.Has("version"))
                 return Print($"psrun version {Version}\nspec: {SpecVersion}\n");
             if (global.Has("help") || used == args.Length)
-                return Print(Usage);
+                return Print(Commands.Usage());
             Log.Configure(global.Value("log") is string log ? Path.GetFullPath(log) : null, global.Value("log-format"), global.Has("debug"));
             if (global.Has("systemd-cgroup"))
                 throw new PsrunException("--systemd-cgroup: is not supported");
-            if (global.Value("rootless") is "true")
-                throw new PsrunException("--rootless: is not supported");
+            if (global.Value("cgroup-manager") is not (null or "cgroupfs"))
+                throw new PsrunException($"--cgroup-manager: \"{global.Value("cgroup-manager")}\" is not supported: cgroupfs is");
+            switch (global.Value("rootless"))
+            {
+                case null or "auto" or "false": break;
+                case "true": throw new PsrunException("--rootless: true is not supported");
+                case string other: throw new PsrunException($"--rootless: \"{other}\" is none of true, false, auto");
+            }
             string verb = args[used];
             ReadOnlySpan<string> rest = args.AsSpan(used + 1);
+            if (rest.Length > 0 && rest[0] is ("--help" or "-h"))
+                return Print(Commands.Usage(verb));
             failure = verb == "exec" ? 255 : 1;
             string root = Path.GetFullPath(global.Value("root") ?? "/run/psrun");
             if (verb is "create" or "run" or "exec")
@@ -49,12 +57,13 @@ static class Program
                 "events" => EventsVerb.Run(root, rest),
                 "pause" => PauseVerb.Run(root, rest, freeze: true),
                 "resume" => PauseVerb.Run(root, rest, freeze: false),
+                "checkpoint" or "restore" => CheckpointVerb.Run(verb, rest),
                 "shim" => Shim.ShimCommand.Run(rest),
                 "spec" => SpecVerb.Run(rest),
                 "unpack" => UnpackVerb.Run(rest),
                 "features" => FeaturesVerb.Run(rest),
-                "help" => Print(Usage),
-                _ => throw new PsrunException($"\"{verb}\" is not a command; psrun --help lists them"),
+                "help" => Print(rest.Length > 0 ? Commands.Usage(rest[0]) : Commands.Usage()),
+                _ => throw Commands.Unknown(verb),
             };
         }
         catch (PsrunException e)
@@ -81,28 +90,4 @@ static class Program
         Log.Write(1, text);
         return 0;
     }
-
-    const string Usage = """
-        psrun: an OCI container runtime
-
-        psrun [--root DIR] [--log FILE] [--log-format text|json] [--debug] COMMAND
-
-          create    [-b DIR] [--pid-file F] [--console-socket S] [--preserve-fds N] [--no-pivot] [--no-new-keyring] ID
-          start     ID
-          run       [-d] [the options of create] ID
-          exec      [-d] [-t] [-u UID[:GID]] [-e K=V] [--cwd DIR] [-p FILE] [--pid-file F] [--console-socket S] [-c CAP] ID [PROGRAM ARGUMENT...]
-          state     ID
-          kill      [--all] ID [SIGNAL]
-          delete    [--force] ID
-          list      [-q] [-f table|json]
-          ps        [-f table|json] ID
-          update    [-r FILE|-] [--memory SIZE] [--cpu-quota N] ... ID
-          events    [--stats] [--interval TIME] ID
-          pause     ID
-          resume    ID
-          spec      [-b DIR]
-          features
-          unpack    [--compression auto|none|gzip|zstd] [--diff-id D] [--base | --lower DIR...] [--max-bytes N] [--max-entries N] [--max-ratio N] [--progress] LAYER|- DIR
-
-        """;
 }

@@ -173,10 +173,18 @@ public sealed partial class ControlGroup
     /// waits for an RCU grace period; these two ways do not.
     /// </summary>
     /// <param name="unified">The folder's descriptor; -1 on a host without a v2 tree.</param>
+    /// <param name="below">Paths from the group downwards, by controller: where the hierarchy has one, the group there is opened instead. "" stands for every
+    /// hierarchy.</param>
     /// <returns>Descriptors of the v1 files, the caller's to close.</returns>
-    /// <exception cref="CgroupException"><c>CgroupNotFound</c>.</exception>
-    public List<int> OpenEntries(out int unified)
+    /// <exception cref="CgroupException"><c>CgroupNotFound</c>; <c>InvalidCgroupPath</c>.</exception>
+    public List<int> OpenEntries(out int unified, IReadOnlyDictionary<string, string>? below = null)
     {
+        var folders = this.folders;
+        if (below is { Count: > 0 })
+        {
+            folders = new string[folders.Length];
+            for (var i = 0; i < folders.Length; i++) { folders[i] = Host.All[i].Folder(Below(Host.All[i], below)); }
+        }
         var files = new List<int>(folders.Length);
         unified = -1;
         for (var i = 0; i < folders.Length; i++)
@@ -199,6 +207,20 @@ public sealed partial class ControlGroup
         }
         return files;
     }
+
+    string Below(CgroupHierarchy hierarchy, IReadOnlyDictionary<string, string> below)
+    {
+        if (below.TryGetValue("", out var everywhere)) { return CgroupPath.Normalize(Path + "/" + everywhere); }
+        foreach (var (controller, path) in below)
+        {
+            if (hierarchy.Has(controller)) { return CgroupPath.Normalize(Path + "/" + path); }
+        }
+        return Path;
+    }
+
+    /// <summary>Whether the v2 group has handed controllers down, and so takes no processes of its own.</summary>
+    public bool HasChildrenWithControllers =>
+        Host.Unified is { } unified && CgroupFiles.ReadText(unified.Folder(Path), "cgroup.subtree_control") is { Length: > 0 };
 
     /// <summary>
     /// Sets the limits that are given and leaves all others as they are. As with runc, 0 counts as "not given" for sizes, shares, quota, periods and

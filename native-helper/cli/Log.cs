@@ -41,6 +41,17 @@ static unsafe class Log
             Write(2, "psrun: warning: " + OneLine(message) + "\n");
     }
 
+    /// <summary>With --debug, to the log file and, without one, to standard error.</summary>
+    public static void Debug(string message)
+    {
+        if (!s_debug)
+            return;
+        if (s_file != null)
+            Append("debug", OneLine(message));
+        else
+            Write(2, "psrun: debug: " + OneLine(message) + "\n");
+    }
+
     static void Append(string level, string message)
     {
         var buffer = new ArrayBufferWriter<byte>(256);

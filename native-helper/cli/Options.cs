@@ -70,6 +70,13 @@ sealed class Options
 
     public IReadOnlyList<string> Values(string name) => _values.TryGetValue(name, out List<string>? list) ? list : [];
 
+    /// <summary>--preserve-fds: how many descriptors from 3 on; the kernel's own default bounds them (fs.nr_open).</summary>
+    public int PreservedDescriptors()
+    {
+        int count = Number("preserve-fds", 0);
+        return count <= 1 << 20 ? count : throw new PsrunException($"--preserve-fds: {count} is more than a process can have open");
+    }
+
     public int Number(string name, int otherwise)
     {
         string? value = Value(name);

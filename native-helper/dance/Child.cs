@@ -15,8 +15,8 @@ static unsafe partial class Child
 {
     const int PathMax = 4096;
 
-    /// <summary>For <see cref="StepKind.OpenTarget"/>: the target is a file; no symbolic link may be on the way.</summary>
-    public const int TargetFile = 1, TargetWithoutLinks = 2;
+    /// <summary>For <see cref="StepKind.OpenTarget"/>: the target is a file; no symbolic link may be on the way; it may lie in a procfs.</summary>
+    public const int TargetFile = 1, TargetWithoutLinks = 2, TargetInProc = 4;
 
     /// <summary>Walks the plan; comes back only if the plan ends without execve.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -46,22 +46,16 @@ static unsafe partial class Child
 
                 case StepKind.OpenTarget:
                     r = OpenTarget((int)a0, (byte*)a1, (int)a2, scratch, &errno);
+                    if (errno == 0 && (a2 & TargetInProc) == 0 && FileSystemType(r, scratch) == Libc.PROC_SUPER_MAGIC)
+                        errno = Libc.EOPNOTSUPP;
                     break;
 
-                case StepKind.WriteFile:
-                    r = Libc.syscall(Libc.SYS_openat, Libc.AT_FDCWD, a0, Libc.O_WRONLY | Libc.O_CLOEXEC, 0, 0, 0);
-                    if (r >= 0)
-                    {
-                        nint fd = r;
-                        if (Libc.syscall(Libc.SYS_write, fd, a1, a2, 0, 0, 0) != a2)
-                            errno = *Libc.__errno_location();
-                        Libc.syscall(Libc.SYS_close, fd, 0, 0, 0, 0, 0);
-                        r = errno == 0 ? 0 : -1;
-                    }
-                    else
-                    {
-                        errno = *Libc.__errno_location();
-                    }
+                case StepKind.WriteProc:
+                    errno = WriteProc(a0, a1, a2, scratch);
+                    break;
+
+                case StepKind.CloseOthers:
+                    CloseOthers(a0, (int*)a1, a2, reportFd, orderFd);
                     break;
 
                 case StepKind.Sync:

@@ -31,6 +31,7 @@ static unsafe class ExecPlan
         plan.Call("join a session keyring", Libc.SYS_keyctl, Libc.KEYCTL_JOIN_SESSION_KEYRING, plan.Text("_ses." + id))->Tolerated0 = Libc.ENOSYS;
         if (console >= 0)
             Terminal.Add(plan, null, console, process, bindConsole: false);
+        plan.CloseOthers(preservedDescriptors, filter?.Listener ?? -1);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: false);
         if (console < 0)
             StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);

@@ -96,6 +96,7 @@ static unsafe class InitPlan
             PivotRoot.Add(plan, root);
         RootPlan.AddPropagation(plan, root, spec);
         plan.Close(root);
+        plan.CloseOthers(options.PreservedDescriptors, options.StartSocket, options.HookState, options.Filter?.Listener ?? -1);
 
         Limits.AddPersonality(plan, spec.Linux?.Personality);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: true);
@@ -143,7 +144,7 @@ static unsafe class InitPlan
         {
             if (clock is not ("monotonic" or "boottime"))
                 throw new PsrunException($"linux.timeOffsets: clock \"{clock}\" is none of monotonic, boottime");
-            plan.Write($"linux.timeOffsets: {clock}", "/proc/self/timens_offsets", $"{clock} {offset.Secs ?? 0} {offset.Nanosecs ?? 0}\n");
+            plan.WriteProc($"linux.timeOffsets: {clock}", "self/timens_offsets", $"{clock} {offset.Secs ?? 0} {offset.Nanosecs ?? 0}\n");
         }
         nint* made = plan.Open(words, Libc.SYS_openat, Libc.AT_FDCWD, plan.Text("/proc/self/ns/time_for_children"), Libc.O_RDONLY | Libc.O_CLOEXEC);
         plan.Call(words, Libc.SYS_setns, made, Libc.CLONE_NEWTIME);

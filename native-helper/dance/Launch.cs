@@ -153,6 +153,8 @@ sealed unsafe class Launch : IDisposable
         {
             StepKind.FindProgram or StepKind.Execute => Processes.ProgramSteps.Explain(words, report.Errno),
             StepKind.RunProgram => Processes.HookRunner.Explain(words, report.Errno, report.Detail),
+            StepKind.OpenTarget when report.Errno == Libc.EOPNOTSUPP => $"{words}: it lies in /proc, where nothing else can be mounted",
+            StepKind.WriteProc when report.Errno == Libc.EXDEV => $"{words}: /proc is not the kernel's own there: something is mounted over it",
             StepKind.RequireDevice when report.Errno == Libc.ENODEV => words,
             _ => $"{words}: {Errnos.Text(report.Errno)}",
         };

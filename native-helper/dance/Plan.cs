@@ -103,10 +103,19 @@ sealed unsafe class Plan
 
     public void Close(nint* fd) => Call(null, Libc.SYS_close, fd);
 
-    public void Write(string words, string path, string data)
+    /// <param name="path">Below /proc, without a slash at its beginning.</param>
+    public void WriteProc(string words, string path, string data)
     {
         int size = Encoding.UTF8.GetByteCount(data);
-        Do(words, StepKind.WriteFile, Text(path), Text(data), size);
+        Do(words, StepKind.WriteProc, Text(path), Text(data), size);
+    }
+
+    /// <summary>From here on the child has no descriptors but its standard streams, those that the caller preserves, and the ones that later steps need.</summary>
+    public void CloseOthers(int preserved, params ReadOnlySpan<int> needed)
+    {
+        int* keep = (int*)Allocate(needed.Length * sizeof(int) + 4);
+        needed.CopyTo(new Span<int>(keep, needed.Length));
+        Do("close descriptors", StepKind.CloseOthers, 3 + preserved, (nint)keep, needed.Length);
     }
 
     static void Set(Step* s, Arg a0, Arg a1, Arg a2, Arg a3, Arg a4, Arg a5)

@@ -7,10 +7,16 @@ enum StepKind
 {
     /// <summary>A system call with up to six arguments.</summary>
     Call,
-    /// <summary>Opens path A1 inside the root A0 with openat2(RESOLVE_IN_ROOT); what is missing is made: folders, or by A2 an empty file at its end.</summary>
+    /// <summary>
+    /// Opens path A1 inside the root A0 with openat2(RESOLVE_IN_ROOT); what is missing is made: folders, or by A2 an empty file at its end. Fails with
+    /// EOPNOTSUPP when that lies in a procfs and A2 does not allow it.
+    /// </summary>
     OpenTarget,
-    /// <summary>Opens the file A0, writes A2 bytes from A1 to it in one write, closes it.</summary>
-    WriteFile,
+    /// <summary>
+    /// Opens the file A0 of procfs (a path below /proc), writes A2 bytes from A1 to it in one write, closes it. Fails with EXDEV when /proc is not the procfs itself, or
+    /// something is mounted on the way.
+    /// </summary>
+    WriteProc,
     /// <summary>Tells the parent point A0, and waits for its byte when A1 = 1. The parent's death ends the child.</summary>
     Sync,
     /// <summary>Clones with clone_args A0 (CLONE_PARENT among its flags): the clone walks on, the cloner reports the new pid and ends.</summary>
@@ -31,6 +37,8 @@ enum StepKind
     RunProgram,
     /// <summary>Copies what is in folder A0 into folder A1, with A2 = 1 also its owner and mode.</summary>
     CopyFolder,
+    /// <summary>Closes all descriptors from 3 on but those below A0 that came from the caller, the A2 numbers (int) at A1, and the two to the parent.</summary>
+    CloseOthers,
 }
 
 /// <summary>

@@ -23,7 +23,7 @@ static unsafe class Limits
             plan.Call($"process.rlimits: {limit.Type}", Libc.SYS_prlimit64, 0, number, (nint)values, 0);
         }
         if (process.OomScoreAdj is int score)
-            plan.Write($"process.oomScoreAdj: {score}", "/proc/self/oom_score_adj", score.ToString());
+            plan.WriteProc($"process.oomScoreAdj: {score}", "self/oom_score_adj", score.ToString());
         if (process.IoPriority is { } io)
             plan.Call("process.ioPriority", Libc.SYS_ioprio_set, 1, 0, IoPriority(io));
         if (process.Scheduler is { } scheduler)

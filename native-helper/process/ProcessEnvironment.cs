@@ -22,12 +22,14 @@ static unsafe class ProcessEnvironment
     {
         int root = Libc.open(rootfs, Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
         open_how how = default;
-        how.flags = (ulong)(Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK);
+        how.flags = (ulong)(Libc.O_PATH | Libc.O_CLOEXEC);
         how.resolve = (ulong)Libc.RESOLVE_IN_ROOT;
-        int fd;
+        int found;
         fixed (byte* path = "etc/passwd"u8)
-            fd = (int)Libc.syscall(Libc.SYS_openat2, root, (nint)path, (nint)(&how), sizeof(open_how), 0, 0);
+            found = (int)Libc.syscall(Libc.SYS_openat2, root, (nint)path, (nint)(&how), sizeof(open_how), 0, 0);
         Libc.close(root);
+        int fd = found < 0 ? -1 : OpenPlain(found);
+        Libc.close(found);
         if (fd < 0)
             return "/";
         // An image may bring anything under this name: only the first mebibyte counts, and only lines that are whole.
@@ -55,6 +57,16 @@ static unsafe class ProcessEnvironment
         Libc.close(fd);
         Find([rest], wanted, ref home);
         return home;
+    }
+
+    /// <summary>Only a plain file is opened: a device that an image brings does something by being opened, and psrun is in no device cgroup.</summary>
+    static int OpenPlain(int found)
+    {
+        statx stat;
+        byte nothing = 0;
+        return Libc.syscall(Libc.SYS_statx, found, (nint)(&nothing), Libc.AT_EMPTY_PATH, (nint)Libc.STATX_TYPE, (nint)(&stat), 0) == 0 && (stat.stx_mode & Libc.S_IFMT) == Libc.S_IFREG
+            ? Libc.open($"/proc/self/fd/{found}", Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK)
+            : -1;
     }
 
     static bool Find(ReadOnlySpan<string> lines, string uid, ref string home)

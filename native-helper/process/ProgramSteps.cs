@@ -19,7 +19,7 @@ static unsafe class ProgramSteps
         if (make)
         {
             folder = plan.Cell();
-            plan.Do(words, StepKind.OpenTarget, root, plan.Text(Rootfs.Mounts.Destination(cwd)), 0)->Result = folder;
+            plan.Do(words, StepKind.OpenTarget, root, plan.Text(Rootfs.Mounts.Destination(cwd)), Child.TargetInProc)->Result = folder;
         }
         else
         {

@@ -20,7 +20,7 @@ static class Sysctl
                 throw new PsrunException($"linux.sysctl: {key} is not separate in any namespace and would change the host");
             if (!namespaces.Has(needed))
                 throw new PsrunException($"linux.sysctl: {key} would change the host: the container shares that namespace with it");
-            plan.Write($"linux.sysctl: {key}", "/proc/sys/" + path, value);
+            plan.WriteProc($"linux.sysctl: {key}", "sys/" + path, value);
         }
     }
 

@@ -15,7 +15,6 @@ sealed unsafe class SystemCallFilter
     readonly sock_filter[] _program;
     readonly uint _flags;
     readonly string? _listenerPath, _metadata;
-    /// <summary>The connected socket; -1 without SCMP_ACT_NOTIFY.</summary>
     readonly int _listener = -1;
     /// <summary>Memory that parent and child share: the message's length, which the parent knows only once the child has a pid, and its text.</summary>
     iovec* _message;
@@ -30,6 +29,9 @@ sealed unsafe class SystemCallFilter
         if (listenerPath != null)
             _listener = ConsoleSocket.Connect(listenerPath, "linux.seccomp.listenerPath");
     }
+
+    /// <summary>The connected socket, which the child needs up to its last step; -1 without SCMP_ACT_NOTIFY.</summary>
+    public int Listener => _listener;
 
     /// <summary>A listener is to be told the process's pid before the process goes on.</summary>
     public bool Notifies => _listener >= 0;

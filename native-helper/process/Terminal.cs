@@ -23,6 +23,8 @@ static unsafe class Terminal
         if (top == null)
             top = plan.Open(words, Libc.SYS_openat, Libc.AT_FDCWD, plan.Text("/"), Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
         nint* master = plan.Open($"{words}: open /dev/pts/ptmx", Libc.SYS_openat2, top, plan.Text("dev/pts/ptmx"), (nint)how, sizeof(open_how));
+        // Whatever the image put there in its place gets no ioctl of ours, and does not go to the caller as a terminal.
+        plan.Do($"{words}: /dev/pts/ptmx is not the terminal multiplexer", StepKind.RequireDevice, master, 5, 2);
         int* unlocked = (int*)plan.Allocate(4);
         plan.Call($"{words}: unlock", Libc.SYS_ioctl, master, Libc.TIOCSPTLCK, (nint)unlocked);
         // By descriptor, not by a path that the image could have prepared.
@@ -38,7 +40,7 @@ static unsafe class Terminal
         if (bindConsole)
         {
             nint* tree = plan.Open($"{words}: /dev/console", Libc.SYS_open_tree, slave, plan.Text(""), (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | Libc.AT_EMPTY_PATH);
-            Rootfs.Mounts.Attach(plan, top, tree, "/dev/console", Child.TargetFile);
+            Rootfs.Mounts.Attach(plan, top, tree, "/dev/console", Child.TargetFile | Child.TargetWithoutLinks);
             plan.Close(tree);
         }
         SendDescriptor(plan, console, master);

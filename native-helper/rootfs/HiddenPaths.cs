@@ -37,7 +37,7 @@ static unsafe class HiddenPaths
 
         Step* over = plan.Do(words, StepKind.SkipUnlessFolder, target, 0, 1);
         int fileFirst = plan.Count;
-        nint* device = Mounts.Target(plan, root, "/dev/null", words);
+        nint* device = Mounts.Target(plan, root, "/dev/null", $"{words}: /dev/null");
         plan.Do($"{words}: /dev/null is not the null device", StepKind.RequireDevice, device, 1, 3);
         nint* tree = plan.Open(words, Libc.SYS_open_tree, device, plan.Text(""), (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | Libc.AT_EMPTY_PATH);
         Mounts.Move(plan, words, tree, target, close: false);

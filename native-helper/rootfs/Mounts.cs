@@ -17,9 +17,14 @@ static unsafe class Mounts
         MountOptions options = MountOptions.Parse(destination, mount.Options);
         if (options.CopyUp && (mount.Type != "tmpfs" || options.Bind))
             throw new PsrunException($"mounts: {destination}: option \"tmpcopyup\" means nothing but for a tmpfs");
-        if (options.Bind || mount.Type == "bind")
+        bool bind = options.Bind || mount.Type == "bind";
+        int inProc = ProcTargets.Check(destination, mount.Type ?? "", bind ? Required(mount.Source, $"mounts: {destination}: source is missing") : null, bind);
+        if (bind)
         {
-            AddBind(plan, root, destination, Required(mount.Source, $"mounts: {destination}: source is missing"), options, mapped);
+            // A read-only /sys with the host's control groups writable below it is no read-only /sys (CVE-2023-25809).
+            if (options.Recursive && options.ReadOnly && Destination(destination) == "sys")
+                options.RecursiveSet |= (ulong)Libc.MOUNT_ATTR_RDONLY;
+            AddBind(plan, root, destination, mount.Source!, options, mapped, inProc);
             return;
         }
         string type = Required(mount.Type, $"mounts: {destination}: type is missing");
@@ -42,7 +47,7 @@ static unsafe class Mounts
         }
         nint* made = NewFileSystem(plan, $"mount {destination} ({type})", type, mount.Source ?? type, options);
         // A link where proc or sysfs belongs would let the image choose what later writes to /proc/self reach.
-        Attach(plan, root, made, destination, type is "proc" or "sysfs" ? Child.TargetWithoutLinks : 0);
+        Attach(plan, root, made, destination, inProc | (type is "proc" or "sysfs" ? Child.TargetWithoutLinks : 0));
         FinishAndClose(plan, made, options, $"mount {destination} ({type})");
     }
 
@@ -59,7 +64,7 @@ static unsafe class Mounts
         }
     }
 
-    static void AddBind(Plan plan, nint* root, string destination, string source, MountOptions options, int mapped)
+    static void AddBind(Plan plan, nint* root, string destination, string source, MountOptions options, int mapped, int inProc)
     {
         string words = $"bind {source} to {destination}";
         nint* tree;
@@ -79,9 +84,9 @@ static unsafe class Mounts
         nint* target = plan.Cell();
         string toMake = $"make the mount target {destination}";
         plan.Do(toMake, StepKind.SkipUnlessFolder, tree, 1);
-        plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), 0)->Result = target;
+        plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), inProc)->Result = target;
         plan.Do(toMake, StepKind.SkipUnlessFolder, tree, 1, 1);
-        plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), Child.TargetFile)->Result = target;
+        plan.Do(toMake, StepKind.OpenTarget, root, plan.Text(Destination(destination)), inProc | Child.TargetFile)->Result = target;
         Move(plan, words, tree, target);
         FinishAndClose(plan, tree, options, words);
     }

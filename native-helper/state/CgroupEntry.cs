@@ -10,11 +10,12 @@ sealed unsafe class CgroupEntry : IDisposable
     readonly List<int> _files;
     readonly int _unified;
 
-    public CgroupEntry(ControlGroup group)
+    /// <param name="below">Groups below it to enter instead, by controller; "" stands for all.</param>
+    public CgroupEntry(ControlGroup group, IReadOnlyDictionary<string, string>? below = null)
     {
         try
         {
-            _files = group.OpenEntries(out _unified);
+            _files = group.OpenEntries(out _unified, below);
         }
         catch (CgroupException e)
         {

@@ -68,7 +68,37 @@ sealed class CgroupSetup
         return source;
     }
 
-    public static CgroupEntry OpenEntryOf(string path) => new(Host.Group(path));
+    /// <summary>The container's group, or groups below it as exec --cgroup names them: <c>PATH</c> in every hierarchy, or <c>CONTROLLER[,CONTROLLER]:PATH</c>.</summary>
+    /// <param name="init">Where the group has children with controllers it takes no processes of its own (v2): then the init's own group below it.</param>
+    public static CgroupEntry OpenEntryBelow(string path, IReadOnlyList<string> asked, int init)
+    {
+        ControlGroup group = Host.Group(path);
+        var below = new Dictionary<string, string>();
+        foreach (string one in asked)
+        {
+            int colon = one.IndexOf(':');
+            if (colon < 0 && asked.Count > 1)
+                throw new PsrunException($"--cgroup: \"{one}\" has no CONTROLLER: in front, and is not alone");
+            foreach (string controller in (colon < 0 ? "" : one[..colon]).Split(','))
+            {
+                if (colon >= 0 && (controller.Length == 0 || Host.Find(controller) == null))
+                    throw new PsrunException($"--cgroup: \"{one}\": there is no controller \"{controller}\" here");
+                if (!below.TryAdd(controller, one[(colon + 1)..]))
+                    throw new PsrunException($"--cgroup: controller {controller} is given twice");
+            }
+        }
+        if (below.Count == 0 && Host.Kind == CgroupKind.V2 && group.HasChildrenWithControllers && OwnGroup(init) is string own && own.StartsWith(path + "/", StringComparison.Ordinal))
+            group = Host.Group(own);
+        return new CgroupEntry(group, below);
+    }
+
+    static string? OwnGroup(int pid)
+    {
+        foreach (string line in (Shim.Files.ReadText($"/proc/{pid}/cgroup") ?? "").Split('\n'))
+            if (line.StartsWith("0::/", StringComparison.Ordinal))
+                return line[3..];
+        return null;
+    }
 
     public static bool IsFrozen(string path)
     {

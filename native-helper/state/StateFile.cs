@@ -142,10 +142,27 @@ sealed class StateFile
         {
             json.WriteString("rootfs", Rootfs);
             json.WriteString("created", CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ"));
-            json.WriteString("owner", Owner == 0 ? "root" : Owner.ToString());
+            json.WriteString("owner", OwnerName);
         }
         WriteAnnotations(json, Annotations);
         json.WriteEndObject();
+    }
+
+    /// <summary>The user's name by /etc/passwd, else "#1000".</summary>
+    public string OwnerName
+    {
+        get
+        {
+            if (Owner == 0)
+                return "root";
+            foreach (string line in File.Exists("/etc/passwd") ? File.ReadAllLines("/etc/passwd") : [])
+            {
+                string[] fields = line.Split(':');
+                if (fields.Length > 2 && fields[2] == Owner.ToString())
+                    return fields[0];
+            }
+            return "#" + Owner;
+        }
     }
 
     public byte[] ForHook(string status)

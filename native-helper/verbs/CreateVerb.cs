@@ -3,7 +3,7 @@ namespace Psrun.Verbs;
 /// <summary>create: everything but the program itself; see docs/flow.md.</summary>
 static class CreateVerb
 {
-    public static readonly string[] Known = ["b,bundle=", "pid-file=", "console-socket=", "preserve-fds=", "no-pivot", "no-new-keyring"];
+    public static readonly string[] Known = ["b,bundle=", "pid-file=", "console-socket=", "pidfd-socket=", "preserve-fds=", "no-pivot", "no-new-keyring"];
 
     public static int Run(string root, ReadOnlySpan<string> args)
     {
@@ -19,7 +19,8 @@ static class CreateVerb
         Bundle = Path.GetFullPath(options.Value("bundle") ?? "."),
         PidFile = options.Value("pid-file"),
         ConsoleSocket = options.Value("console-socket"),
-        PreservedDescriptors = options.Number("preserve-fds", 0),
+        PidFdSocket = options.Value("pidfd-socket"),
+        PreservedDescriptors = options.PreservedDescriptors(),
         NoPivot = options.Has("no-pivot"),
         NoNewKeyring = options.Has("no-new-keyring"),
         WaitForStart = waitForStart,

@@ -11,7 +11,7 @@ namespace Psrun.Verbs;
 sealed class CreationOptions
 {
     public required string Root, Id, Bundle;
-    public string? PidFile, ConsoleSocket;
+    public string? PidFile, ConsoleSocket, PidFdSocket;
     public int PreservedDescriptors;
     public bool NoPivot, NoNewKeyring;
     /// <summary>Leave the init waiting for `start`.</summary>
@@ -98,6 +98,7 @@ sealed unsafe class Creation : IDisposable
         filter?.Keep(_folder, State);
         _folder.WriteState(State);
         _cgroups.Create(Spec.Linux!.Resources);
+        Log.Debug($"state folder {_folder.Path}, control group {_cgroups.Path}");
 
         bool terminal = Spec.Process!.Terminal == true;
         if (!terminal && _options.ConsoleSocket != null)
@@ -138,6 +139,7 @@ sealed unsafe class Creation : IDisposable
         _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry.Unified, namespaces.Joined.Count > 0);
         _launch.Await(InitPlan.PointJoin);
         WriteIdMaps(namespaces);
+        Log.Debug($"init has pid {Pid}");
         State.Pid = Pid;
         State.PidStartTime = InitProcess.StartTime(Pid);
         _folder.WriteState(State);
@@ -161,6 +163,8 @@ sealed unsafe class Creation : IDisposable
         _folder.WriteState(State);
         if (_pidFile != null)
             WritePidFile(_pidFile, Pid);
+        if (_options.PidFdSocket != null)
+            PidFdSocket.Send(_options.PidFdSocket, Pid);
         if (!_options.WaitForStart)
             HookRunner.RunAfter("poststart", Spec.Hooks?.Poststart, State.ForHook(StateFile.Running));
         if (!_options.Foreground)

@@ -7,16 +7,27 @@ namespace Psrun.Verbs;
 /// <summary>delete: takes away all that create made. May be repeated, and finishes what a killed create or delete left.</summary>
 static unsafe class DeleteVerb
 {
+    public static readonly string[] Known = ["f,force"];
+
     public static int Run(string root, ReadOnlySpan<string> args)
     {
-        Options options = Options.Parse(args, ["f,force"], limit: int.MaxValue, out _);
+        Options options = Options.Parse(args, Known, limit: int.MaxValue, out _);
         string id = ContainerId.Check(CreateVerb.OneId(options, "delete"));
         bool force = options.Has("force");
         using StateFolder? folder = StateFolder.Open(root, id);
         if (folder == null)
             return force ? 0 : throw StateFolder.NotFound(id);
         folder.Lock();
-        StateFile? state = folder.TryReadState();
+        StateFile? state = null;
+        try
+        {
+            state = folder.TryReadState();
+        }
+        catch (PsrunException e) when (force)
+        {
+            // Nothing tells what else was made; the id at least becomes free.
+            Log.Warning($"delete {id}: {e.Message}");
+        }
         if (state == null)
         {
             if (!force)

@@ -77,8 +77,8 @@ static class ExecProcess
             foreach (string gid in options.Values("additional-gids"))
                 process.User.AdditionalGids.Add(Id("--additional-gids", gid));
         }
-        if (options.Has("no-new-privs"))
-            process.NoNewPrivileges = true;
+        if (options.Value("no-new-privs") != null)
+            process.NoNewPrivileges = options.Has("no-new-privs");
         foreach (string capability in options.Values("cap"))
         {
             if (!Capabilities.TryNumber(capability, out _))
@@ -87,8 +87,9 @@ static class ExecProcess
             Add(sets.Bounding ??= [], capability);
             Add(sets.Effective ??= [], capability);
             Add(sets.Permitted ??= [], capability);
-            Add(sets.Ambient ??= [], capability);
-            Add(sets.Inheritable ??= [], capability);
+            // Never inheritable: a file with inheritable capabilities would hand them to whoever runs it (CVE-2022-29162). Ambient ones need what is inheritable.
+            if (sets.Inheritable?.Contains(capability) == true)
+                Add(sets.Ambient ??= [], capability);
         }
     }
 

@@ -9,15 +9,21 @@ namespace Psrun.Verbs;
 /// <summary>exec: a further process in a running container.</summary>
 static unsafe class ExecVerb
 {
+    public static readonly string[] Known =
+    [
+        "console-socket=", "pidfd-socket=", "cwd=", "e,env=", "t,tty", "u,user=", "g,additional-gids=", "p,process=", "d,detach", "pid-file=", "no-new-privs", "c,cap=", "preserve-fds=",
+        "process-label=", "apparmor=", "cgroup=", "ignore-paused",
+    ];
+
     public static int Run(string root, ReadOnlySpan<string> args)
     {
-        Options options = Options.Parse(args,
-            ["console-socket=", "cwd=", "e,env=", "t,tty", "u,user=", "g,additional-gids=", "p,process=", "d,detach", "pid-file=", "no-new-privs", "c,cap=", "preserve-fds=",
-                "process-label=", "apparmor=", "ignore-paused"], limit: 1, out int used);
+        Options options = Options.Parse(args, Known, limit: 1, out int used);
         if (options.Arguments.Count == 0)
             throw new PsrunException("exec: a container id is needed");
-        if (options.Value("process-label") is { Length: > 0 } || options.Value("apparmor") is { Length: > 0 })
-            throw new PsrunException("--process-label, --apparmor: are not supported");
+        if (options.Value("process-label") is { Length: > 0 })
+            throw new PsrunException("--process-label: SELinux is not supported");
+        if (options.Value("apparmor") is { Length: > 0 } profile && profile != "unconfined")
+            throw new PsrunException($"--apparmor: \"{profile}\": AppArmor is not supported");
         string id = ContainerId.Check(options.Arguments[0]);
         using StateFolder folder = StateFolder.Open(root, id) ?? throw StateFolder.NotFound(id);
         StateFile state = folder.TryReadState() ?? throw StateFolder.NotFound(id);
@@ -42,10 +48,10 @@ static unsafe class ExecVerb
         using TerminalRelay? relay = terminal && consoleSocket == null ? TerminalRelay.Open(process) : null;
         int console = relay?.Socket ?? (consoleSocket != null ? ConsoleSocket.Connect(consoleSocket) : -1);
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
-        using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryOf(state.CgroupPath);
+        using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryBelow(state.CgroupPath, options.Values("cgroup"), state.Pid);
         SystemCallFilter? filter = SystemCallFilter.Kept(folder, state);
         filter?.Prepare(state);
-        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, filter, options.Number("preserve-fds", 0));
+        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, filter, options.PreservedDescriptors());
 
         if (!detach)
             Foreground.CatchSignals();
@@ -62,6 +68,9 @@ static unsafe class ExecVerb
             launch.AwaitExecute(filter != null);
             if (options.Value("pid-file") is string pidFile)
                 Creation.WritePidFile(Path.GetFullPath(pidFile), launch.Pid);
+            if (options.Value("pidfd-socket") is string pidfdSocket)
+                PidFdSocket.Send(pidfdSocket, launch.Pid);
+            Log.Debug($"exec process has pid {launch.Pid}");
         }
         catch
         {

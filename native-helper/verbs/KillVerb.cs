@@ -6,9 +6,11 @@ namespace Psrun.Verbs;
 /// <summary>kill: a signal to the init, by a pidfd that is proved to be its own; with --all to every process of the cgroup.</summary>
 static unsafe class KillVerb
 {
+    public static readonly string[] Known = ["a,all"];
+
     public static int Run(string root, ReadOnlySpan<string> args)
     {
-        Options options = Options.Parse(args, ["a,all"], limit: int.MaxValue, out _);
+        Options options = Options.Parse(args, Known, limit: int.MaxValue, out _);
         if (options.Arguments.Count is 0 or > 2)
             throw new PsrunException("kill: a container id and at most one signal are needed");
         string name = options.Arguments.Count == 2 ? options.Arguments[1] : "SIGTERM";

@@ -7,9 +7,11 @@ namespace Psrun.Verbs;
 /// <summary>list: as runc's, a table or JSON.</summary>
 static class ListVerb
 {
+    public static readonly string[] Known = ["q,quiet", "f,format="];
+
     public static int Run(string root, ReadOnlySpan<string> args)
     {
-        Options options = Options.Parse(args, ["q,quiet", "f,format="], limit: 0, out int used);
+        Options options = Options.Parse(args, Known, limit: 0, out int used);
         if (used != args.Length)
             throw new PsrunException($"list: \"{args[used]}\" is not expected");
         var rows = new List<(StateFile State, string Status)>();
@@ -20,18 +22,25 @@ static class ListVerb
             foreach (string name in names)
             {
                 using StateFolder? folder = StateFolder.Open(root, Path.GetFileName(name));
-                if (folder?.TryReadState() is { } state)
-                    rows.Add((state, Status.Of(folder, state)));
+                try
+                {
+                    if (folder?.TryReadState() is { } state)
+                        rows.Add((state, Status.Of(folder, state)));
+                }
+                catch (PsrunException e)
+                {
+                    Log.Write(2, $"load container {Path.GetFileName(name)}: {e.Message}\n");
+                }
             }
         }
         switch (options.Value("format"))
         {
-            case "json":
-                WriteJson(rows);
-                break;
-            case null or "table" when options.Has("quiet"):
+            case null or "table" or "json" when options.Has("quiet"):
                 foreach ((StateFile state, _) in rows)
                     Log.Write(1, state.Id + "\n");
+                break;
+            case "json":
+                WriteJson(rows);
                 break;
             case null or "table":
                 WriteTable(rows);
@@ -63,7 +72,7 @@ static class ListVerb
         var cells = new List<string[]> { new[] { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" } };
         foreach ((StateFile state, string status) in rows)
             cells.Add([state.Id, (status == StateFile.Stopped ? 0 : state.Pid).ToString(CultureInfo.InvariantCulture), status, state.Bundle,
-                state.CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture), state.Owner == 0 ? "root" : state.Owner.ToString(CultureInfo.InvariantCulture)]);
+                state.CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture), state.OwnerName]);
         var text = new StringBuilder();
         foreach (string[] row in cells)
         {
@@ -71,7 +80,7 @@ static class ListVerb
             {
                 int width = 12;
                 foreach (string[] other in cells)
-                    width = Math.Max(width, other[column].Length + 1);
+                    width = Math.Max(width, other[column].Length + 3);
                 text.Append(column == row.Length - 1 ? row[column] : row[column].PadRight(width));
             }
             text.Append('\n');

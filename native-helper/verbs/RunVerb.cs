@@ -7,10 +7,12 @@ namespace Psrun.Verbs;
 /// <summary>run: create and start in one, without the wait between them; in the foreground also wait and delete.</summary>
 static class RunVerb
 {
+    /// <summary>psrun never becomes a subreaper: --no-subreaper is what it does anyway.</summary>
+    public static readonly string[] Known = [.. CreateVerb.Known, "d,detach", "keep", "no-subreaper"];
+
     public static int Run(string root, ReadOnlySpan<string> args)
     {
-        string[] known = [.. CreateVerb.Known, "d,detach", "keep"];
-        Options options = Options.Parse(args, known, limit: int.MaxValue, out _);
+        Options options = Options.Parse(args, Known, limit: int.MaxValue, out _);
         bool detach = options.Has("detach");
         if (!detach)
             Foreground.CatchSignals();

@@ -5,19 +5,32 @@ namespace Psrun.Verbs;
 /// <summary>spec: writes a bundle's config.json to start from; one that is there is never overwritten.</summary>
 static class SpecVerb
 {
+    public static readonly string[] Known = ["b,bundle=", "rootless"];
+
     public static int Run(ReadOnlySpan<string> args)
     {
-        Options options = Options.Parse(args, ["b,bundle="], limit: 0, out int used);
+        Options options = Options.Parse(args, Known, limit: 0, out int used);
         if (used != args.Length)
             throw new PsrunException($"spec: \"{args[used]}\" is not expected");
         string path = Path.GetFullPath("config.json", Path.GetFullPath(options.Value("bundle") ?? "."));
         int fd = Libc.open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, 0x1B6);
         if (fd < 0)
             throw new PsrunException(Libc.errno == Libc.EEXIST ? $"file config.json exists already: {path}" : $"{path}: {Errnos.Text(Libc.errno)}");
-        Log.Write(fd, Text + "\n");
+        Log.Write(fd, (options.Has("rootless") ? Rootless() : Text) + "\n");
         Libc.close(fd);
         return 0;
     }
+
+    /// <summary>
+    /// What a plain user can start: a user namespace of its own with that user as root; no network namespace, in which sysfs would be refused, so that
+    /// /sys is the host's; no limits, and no group for the terminal that is not mapped.
+    /// </summary>
+    static string Rootless() => Text
+        .Replace("\"mode=0620\", \"gid=5\"", "\"mode=0620\"")
+        .Replace("\"type\": \"sysfs\", \"source\": \"sysfs\", \"options\": [ ", "\"type\": \"none\", \"source\": \"/sys\", \"options\": [ \"rbind\", ")
+        .Replace("\"resources\": { \"devices\": [ { \"allow\": false, \"access\": \"rwm\" } ] },",
+            $"\"uidMappings\": [ {{ \"containerID\": 0, \"hostID\": {Libc.geteuid()}, \"size\": 1 }} ],\n    \"gidMappings\": [ {{ \"containerID\": 0, \"hostID\": {Libc.getegid()}, \"size\": 1 }} ],")
+        .Replace("{ \"type\": \"network\" }, ", "").Replace("{ \"type\": \"cgroup\" }", "{ \"type\": \"user\" }");
 
     const string Text = """
         {

@@ -8,9 +8,11 @@ namespace Psrun.Verbs;
 /// <summary>psrun unpack: a layer into an empty folder, in the form in which overlayfs takes it. docs/unpack.md has the contract.</summary>
 static class UnpackVerb
 {
+    public static readonly string[] Known = ["compression=", "diff-id=", "base", "lower=", "max-bytes=", "max-entries=", "max-ratio=", "progress"];
+
     public static int Run(ReadOnlySpan<string> args)
     {
-        Options options = Options.Parse(args, ["compression=", "diff-id=", "base", "lower=", "max-bytes=", "max-entries=", "max-ratio=", "progress"], limit: 2, out int used);
+        Options options = Options.Parse(args, Known, limit: 2, out int used);
         if (options.Arguments.Count != 2 || used != args.Length)
             throw new PsrunException("unpack takes a layer (a file, or - for standard input) and an empty folder");
         string? diffId = options.Value("diff-id");
