@@ -77,6 +77,12 @@ public sealed class CapabilityCompleter : Completer
     ];
 }
 
+/// <summary>A file's path is completed by PowerShell when no word fits.</summary>
+public sealed class SeccompProfileCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => ["default", "unconfined"];
+}
+
 public sealed class RuntimeCompleter : Completer
 {
     protected override IEnumerable<string> Words(IDictionary bound)

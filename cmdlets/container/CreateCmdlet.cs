@@ -114,6 +114,10 @@ public abstract class CreateCmdlet : TenantCmdlet
     public SwitchParameter NoNewPrivileges { get; set; }
 
     [Parameter]
+    [ArgumentCompleter(typeof(SeccompProfileCompleter))]
+    public string? SeccompProfile { get; set; }
+
+    [Parameter]
     public SwitchParameter ReadOnly { get; set; }
 
     [Parameter]
@@ -168,6 +172,7 @@ public abstract class CreateCmdlet : TenantCmdlet
         DropCapability = DropCapability,
         Privileged = Privileged,
         NoNewPrivileges = NoNewPrivileges,
+        SeccompProfile = SeccompProfile?.ToLowerInvariant() is "default" or "unconfined" or null ? SeccompProfile?.ToLowerInvariant() : HostPath(SeccompProfile),
         ReadOnly = ReadOnly,
         Device = Device,
         ResourceLimit = ResourceLimit,

@@ -88,6 +88,9 @@ public sealed class ContainerCreateOptions
     public bool Privileged { get; set; }
     public bool NoNewPrivileges { get; set; }
 
+    /// <summary><c>default</c> (also where null, unless <see cref="Privileged"/>), <c>unconfined</c>, or the absolute path of a profile in the OCI specification's or docker's form.</summary>
+    public string? SeccompProfile { get; set; }
+
     /// <summary>Docker's <c>host[:container[:rwm]]</c>.</summary>
     public IReadOnlyList<string>? Device { get; set; }
 

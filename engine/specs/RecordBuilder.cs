@@ -123,7 +123,7 @@ static class RecordBuilder
             ("ProcessLimit", o.ProcessLimit is not null), ("IoLimit", o.IoLimit is not null), ("Mount", o.Mount is not null), ("Network", o.Network is not null),
             ("ProcessNamespace", o.ProcessNamespace is not null), ("IpcNamespace", o.IpcNamespace is not null), ("UtsNamespace", o.UtsNamespace is not null),
             ("CgroupNamespace", o.CgroupNamespace is not null), ("UserNamespace", o.UserNamespace is not null), ("AddCapability", o.AddCapability is not null),
-            ("DropCapability", o.DropCapability is not null), ("Privileged", o.Privileged), ("NoNewPrivileges", o.NoNewPrivileges), ("Device", o.Device is not null),
+            ("DropCapability", o.DropCapability is not null), ("Privileged", o.Privileged), ("NoNewPrivileges", o.NoNewPrivileges), ("SeccompProfile", o.SeccompProfile is not null), ("Device", o.Device is not null),
             ("ResourceLimit", o.ResourceLimit is not null), ("Sysctl", o.Sysctl is not null), ("ReadOnly", o.ReadOnly), ("ShmSize", o.ShmSize is not null),
             ("OomScoreAdjust", o.OomScoreAdjust is not null), ("Tty", o.Tty),
         ];

@@ -24,9 +24,10 @@ static class SpecBuilder
         var devices = o.Privileged ? DeviceSpec.All() : [];
         foreach (var device in o.Device ?? []) { DeviceSpec.Add(device, devices, rules); }
 
+        var capabilities = CapabilitySet.Build(o.Privileged, o.AddCapability, o.DropCapability, found.User.Uid ?? 0);
         return new Spec
         {
-            OciVersion = "1.0.2", // what every runtime in use takes; nothing here is younger
+            OciVersion = "1.0.2", // what every runtime in use takes; younger is only defaultErrnoRet, which docker and podman send with it too
             Process = new Process
             {
                 Terminal = o.Tty,
@@ -34,7 +35,7 @@ static class SpecBuilder
                 Args = Arguments(o),
                 Env = EnvironmentOf(o, hostname, found.Home),
                 Cwd = WorkingDirectory(o.WorkingDirectory),
-                Capabilities = CapabilitySet.Build(o.Privileged, o.AddCapability, o.DropCapability, found.User.Uid ?? 0),
+                Capabilities = capabilities,
                 Rlimits = Rlimits(o.ResourceLimit),
                 NoNewPrivileges = o.NoNewPrivileges,
                 OomScoreAdj = OomScore(o.OomScoreAdjust),
@@ -49,6 +50,7 @@ static class SpecBuilder
                 Resources = ResourceSpec.Build(o, rules),
                 CgroupsPath = cgroupsPath,
                 Namespaces = namespaces,
+                Seccomp = SeccompProfile.Build(o.SeccompProfile, o.Privileged, capabilities.Bounding!),
                 Devices = devices.Count > 0 ? devices : null,
                 MaskedPaths = o.Privileged ? null : Defaults.MaskedPaths(),
                 ReadonlyPaths = o.Privileged ? null : [.. Defaults.ReadonlyPaths],

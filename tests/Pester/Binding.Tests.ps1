@@ -103,6 +103,7 @@ Describe 'Completion' {
     It 'offers ids of acting cmdlets' { Get-Completion 'Remove-Container -Id web-' | Should -Be 'web-1', 'web-2' }
     It 'offers networks with containers' { Get-Completion 'New-Container -Network container:' | Should -Be 'container:web-1', 'container:web-2' }
     It 'offers signals' { Get-Completion 'Send-ContainerSignal web-1 -Signal us' | Should -Be 'USR1', 'USR2' }
+    It 'offers profiles' { Get-Completion 'New-Container -SeccompProfile unc' | Should -Contain 'unconfined' }
     It 'offers capabilities' { Get-Completion 'New-Container -AddCapability net_b' | Should -Contain 'NET_BIND_SERVICE' }
     It 'offers runtimes' { Get-Completion 'New-Container -Runtime ps' | Should -Be 'psrun' }
     It 'offers container namespaces' { Get-Completion "Get-Container -ContainerNamespace $($store.Mark.Substring(0, 10))" | Should -Contain $store.Mark }

@@ -100,6 +100,19 @@ Describe 'New-Container' {
         $set.Inheritable | Should -BeNullOrEmpty
     }
 
+    It 'filters system calls: <What>' -ForEach @(
+        @{ What = 'by default'; Given = @{}; Action = 'SCMP_ACT_ERRNO' }
+        @{ What = 'by the word'; Given = @{ SeccompProfile = 'Default' }; Action = 'SCMP_ACT_ERRNO' }
+        @{ What = 'not when unconfined'; Given = @{ SeccompProfile = 'unconfined' }; Action = $null }
+        @{ What = 'not when privileged'; Given = @{ Privileged = $true }; Action = $null }
+        @{ What = 'by a file of a PowerShell drive'; Given = @{ SeccompProfile = 'TestProfiles:/mine.json' }; Action = 'SCMP_ACT_LOG' }
+    ) {
+        $null = New-PSDrive -Name TestProfiles -PSProvider FileSystem -Root $store.Folder
+        Set-Content "$($store.Folder)/mine.json" '{ "defaultAction": "SCMP_ACT_LOG" }'
+        try { (New-Probe @Given).Spec.Linux.Seccomp.DefaultAction | Should -Be $Action }
+        finally { Remove-PSDrive TestProfiles }
+    }
+
     It 'takes mounts as <Form>' -ForEach @(
         @{ Form = 'an object'; Mount = { New-ContainerMount $folder /inside -ReadOnly } }
         @{ Form = 'a table'; Mount = { @{ Source = $folder; Target = '/inside'; ReadOnly = $true } } }
@@ -164,6 +177,8 @@ Describe 'Bad input to New-Container' {
         @{ What = 'an empty program'; Id = 'InvalidSpec'; Try = { New-Container -RootfsPath $root -ArgumentList '' } }
         @{ What = 'an argument with a NUL'; Id = 'InvalidArgument'; Try = { New-Container -RootfsPath $root -ArgumentList echo, "a`0b" } }
         @{ What = 'a capability that does not exist'; Id = 'InvalidArgument'; Try = { New-Probe -AddCapability NONSENSE } }
+        @{ What = 'a profile that is not there'; Id = 'InvalidArgument'; Try = { New-Probe -SeccompProfile /nonexistent } }
+        @{ What = 'a profile that is none'; Id = 'InvalidArgument'; Try = { New-Probe -SeccompProfile /etc/hostname } }
         @{ What = 'a network that does not exist'; Id = 'NetworkNotSupported'; Try = { New-Probe -Network backend } }
         @{ What = 'a namespace of another type'; Id = 'InvalidArgument'; Try = { New-Probe -Network (Get-Namespace -ProcessId $PID -Type Pid) } }
         @{ What = 'a mount without a target'; Id = 'InvalidMount'; Try = { New-Probe -Mount @{ Source = '/tmp' } } }

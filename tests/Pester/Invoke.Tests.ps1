@@ -145,6 +145,15 @@ Describe 'Invoke-Container' {
         Get-Container gone* | Should -BeNullOrEmpty
     }
 
+    It 'filters system calls unless told otherwise' {
+        $script = 'unshare -U true 2>&1; grep ^Seccomp: /proc/self/status'
+        Invoke-Container -RootfsPath $root -Remove -- sh -c $script | Should -Be 'unshare: unshare(0x10000000): Operation not permitted', "Seccomp:`t2"
+        Invoke-Container -RootfsPath $root -Remove -SeccompProfile unconfined -- sh -c $script | Should -Be "Seccomp:`t0"
+        Invoke-Container -RootfsPath $root -Remove -Privileged -- sh -c $script | Should -Be "Seccomp:`t0"
+        Set-Content "$($store.Folder)/mkdir.json" '{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [ { "names": [ "mkdir" ], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 } ] }'
+        Invoke-Container -RootfsPath $root -Remove -SeccompProfile "$($store.Folder)/mkdir.json" -- sh -c 'mkdir /tmp/x 2>&1' | Should -BeLike '*No space left*'
+    }
+
     It 'keeps the container without' {
         Invoke-Container kept -RootfsPath $root -- echo hi | Should -Be 'hi'
         (Get-ContainerTask kept).ExitCode | Should -Be 0

@@ -21,7 +21,6 @@ public sealed class EnginePodmanViewTests : IDisposable
         ("status CapPrm", "this podman keeps docker's MKNOD, NET_RAW and AUDIT_WRITE; ours are the eleven of podman since 4.4"),
         ("status CapEff", "as CapPrm"),
         ("status CapBnd", "as CapPrm"),
-        ("status Seccomp", "no default profile yet"),
         ("limit Max processes", "podman takes its own configuration's, ours are the host's"),
         ("limit Max open files", "as above"),
         ("mount /dev/shm", "65536k as docker and the specification's example have it; podman has 64000k"),
