@@ -17,13 +17,13 @@ static class Program
         int failure = 1;
         try
         {
-            InvocationFolder = Environment.CurrentDirectory;
+            InvocationFolder = CurrentFolder();
             Options global = Options.Parse(args, Commands.Global, limit: 0, out int used);
             if (global.Has("version"))
                 return Print($"psrun version {Version}\nspec: {SpecVersion}\n");
             if (global.Has("help") || used == args.Length)
                 return Print(Commands.Usage());
-            Log.Configure(global.Value("log") is string log ? Path.GetFullPath(log) : null, global.Value("log-format"), global.Has("debug"));
+            Log.Configure(global.Value("log") is string log ? Path.GetFullPath(log, InvocationFolder) : null, global.Value("log-format"), global.Has("debug"));
             if (global.Has("systemd-cgroup"))
                 throw new PsrunException("--systemd-cgroup: is not supported");
             if (global.Value("cgroup-manager") is not (null or "cgroupfs"))
@@ -39,7 +39,7 @@ static class Program
             if (rest.Length > 0 && rest[0] is ("--help" or "-h"))
                 return Print(Commands.Usage(verb));
             failure = verb == "exec" ? 255 : 1;
-            string root = Path.GetFullPath(global.Value("root") ?? "/run/psrun");
+            string root = Path.GetFullPath(global.Value("root") ?? "/run/psrun", InvocationFolder);
             if (verb is "create" or "run" or "exec")
                 OwnProgram.RunReadOnly(args);
             return verb switch
@@ -83,6 +83,22 @@ static class Program
             Log.Error(e.Message);
         }
         return failure;
+    }
+
+    /// <summary>
+    /// Engines clean up from a folder that they have removed: that is no hindrance as long as no path is relative to it, and then the kernel's
+    /// link, which leads nowhere, says so.
+    /// </summary>
+    static string CurrentFolder()
+    {
+        try
+        {
+            return Environment.CurrentDirectory;
+        }
+        catch (IOException)
+        {
+            return "/proc/self/cwd";
+        }
     }
 
     static int Print(string text)

@@ -78,8 +78,13 @@ static unsafe class Mounts
             tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text(source),
                 (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (options.Recursive ? Libc.AT_RECURSIVE : 0));
         }
-        if (options.Data.Count > 0)
-            throw new PsrunException($"mounts: {destination}: option \"{options.Data[0]}\" means nothing for a bind mount");
+        foreach (string option in options.Data)
+        {
+            // The kernel ignores a file system's own words for what is there already; a word that nobody knows is a slip.
+            if (!option.Contains('='))
+                throw new PsrunException($"mounts: {destination}: option \"{option}\" means nothing for a bind mount");
+            Log.Warning($"mounts: {destination}: option \"{option}\" means nothing for a bind mount and is left out");
+        }
         SetAttributes(plan, words, tree, options.Set, options.Clear, recursive: false);
         nint* target = plan.Cell();
         string toMake = $"make the mount target {destination}";

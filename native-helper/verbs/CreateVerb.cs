@@ -16,7 +16,7 @@ static class CreateVerb
     {
         Root = root,
         Id = OneId(options, verb),
-        Bundle = Path.GetFullPath(options.Value("bundle") ?? "."),
+        Bundle = Path.GetFullPath(options.Value("bundle") ?? ".", Program.InvocationFolder),
         PidFile = options.Value("pid-file"),
         ConsoleSocket = options.Value("console-socket"),
         PidFdSocket = options.Value("pidfd-socket"),

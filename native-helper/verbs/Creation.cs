@@ -150,9 +150,9 @@ sealed unsafe class Creation : IDisposable
         if (HookRunner.NeedParent(Spec.Hooks))
         {
             _launch.Await(InitPlan.PointHooks);
-            byte[] state = State.ForHook(StateFile.Creating);
-            HookRunner.Run("prestart", Spec.Hooks!.Prestart, state);
-            HookRunner.Run("createRuntime", Spec.Hooks.CreateRuntime, state);
+            // prestart is older than create and start apart: to its hooks the container was always told as created.
+            HookRunner.Run("prestart", Spec.Hooks!.Prestart, State.ForHook(StateFile.Created));
+            HookRunner.Run("createRuntime", Spec.Hooks.CreateRuntime, State.ForHook(StateFile.Creating));
             _launch.Continue();
         }
         if (_options.WaitForStart)

@@ -15,7 +15,7 @@ static class ExecProcess
         {
             if (args.Length > 0)
                 throw new PsrunException("exec: --process and a program exclude each other");
-            process = ReadFile(Path.GetFullPath(file));
+            process = ReadFile(Path.GetFullPath(file, Program.InvocationFolder));
         }
         else
         {

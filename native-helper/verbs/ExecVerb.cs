@@ -67,7 +67,7 @@ static unsafe class ExecVerb
             }
             launch.AwaitExecute(filter != null);
             if (options.Value("pid-file") is string pidFile)
-                Creation.WritePidFile(Path.GetFullPath(pidFile), launch.Pid);
+                Creation.WritePidFile(Path.GetFullPath(pidFile, Program.InvocationFolder), launch.Pid);
             if (options.Value("pidfd-socket") is string pidfdSocket)
                 PidFdSocket.Send(pidfdSocket, launch.Pid);
             Log.Debug($"exec process has pid {launch.Pid}");

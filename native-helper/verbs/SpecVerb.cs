@@ -12,7 +12,7 @@ static class SpecVerb
         Options options = Options.Parse(args, Known, limit: 0, out int used);
         if (used != args.Length)
             throw new PsrunException($"spec: \"{args[used]}\" is not expected");
-        string path = Path.GetFullPath("config.json", Path.GetFullPath(options.Value("bundle") ?? "."));
+        string path = Path.GetFullPath("config.json", Path.GetFullPath(options.Value("bundle") ?? ".", Program.InvocationFolder));
         int fd = Libc.open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, 0x1B6);
         if (fd < 0)
             throw new PsrunException(Libc.errno == Libc.EEXIST ? $"file config.json exists already: {path}" : $"{path}: {Errnos.Text(Libc.errno)}");

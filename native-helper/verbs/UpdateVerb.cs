@@ -56,7 +56,7 @@ static class UpdateVerb
     static LinuxResources ReadFile(string file)
     {
         bool standardInput = file == "-";
-        int fd = standardInput ? 0 : Libc.open(Path.GetFullPath(file), Libc.O_RDONLY | Libc.O_CLOEXEC);
+        int fd = standardInput ? 0 : Libc.open(Path.GetFullPath(file, Program.InvocationFolder), Libc.O_RDONLY | Libc.O_CLOEXEC);
         if (fd < 0)
             throw new PsrunException($"--resources: {file}: {Errnos.Text(Libc.errno)}");
         byte[] bytes = StateFolder.ReadAll(fd, OciJson.MaxSize, file);
