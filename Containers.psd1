@@ -19,6 +19,7 @@
 
     # What is not listed here is not exported, whatever the assembly has.
     CmdletsToExport        = @(
+        'Enter-Namespace'
         'Get-Cgroup'
         'Get-CgroupLimit'
         'Get-Container'
@@ -28,13 +29,16 @@
         'Get-Namespace'
         'Invoke-Container'
         'Invoke-ContainerCommand'
+        'Invoke-NamespaceCommand'
         'Measure-Container'
         'New-Container'
         'New-ContainerMount'
         'New-ContainerSpec'
         'New-ContainerTask'
+        'New-Namespace'
         'Remove-Container'
         'Remove-ContainerTask'
+        'Remove-Namespace'
         'Send-ContainerSignal'
         'Set-CgroupLimit'
         'Start-ContainerTask'

@@ -58,6 +58,7 @@ static class Program
                 "pause" => PauseVerb.Run(root, rest, freeze: true),
                 "resume" => PauseVerb.Run(root, rest, freeze: false),
                 "checkpoint" or "restore" => CheckpointVerb.Run(verb, rest),
+                "namespace" => NamespaceVerb.Run(args, rest),
                 "shim" => Shim.ShimCommand.Run(rest),
                 "spec" => SpecVerb.Run(rest),
                 "unpack" => UnpackVerb.Run(rest),

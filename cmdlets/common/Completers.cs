@@ -54,6 +54,16 @@ public sealed class NamespaceChoiceCompleter : Completer
         => new[] { "private", "host" }.Concat(EngineCmdlet.OpenEngine().Containers.ListIds(Namespace(bound)).Select(id => "container:" + id));
 }
 
+/// <summary>What namespaces can be named by without a path.</summary>
+public sealed class NamespaceTargetCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound)
+    {
+        ContainerEngine engine = EngineCmdlet.OpenEngine();
+        return engine.Containers.ListIds(Namespace(bound)).Concat(engine.Namespaces.ListNames()).Distinct();
+    }
+}
+
 /// <summary>The names of kept namespaces.</summary>
 public sealed class NamespaceNameCompleter : Completer
 {

@@ -36,7 +36,7 @@ sealed class ProgramInput
     public void End() => channel.Writer.TryComplete();
 
     /// <summary>Feeds a program until the input ends.</summary>
-    public async Task FeedAsync(ContainerAttachment program, CancellationToken cancellation)
+    public async Task FeedAsync(IRunningProgram program, CancellationToken cancellation)
     {
         try
         {

@@ -11,7 +11,7 @@ static class ProgramRun
     const int Unknown = 255;
 
     /// <param name="input">null: the program is given no input</param>
-    public static async Task<ContainerRunResult> StreamAsync(ContainerAttachment program, ProgramOutput output, ProgramInput? input, CancellationToken cancellation)
+    public static async Task<ContainerRunResult> StreamAsync(IRunningProgram program, ProgramOutput output, ProgramInput? input, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Task feeding = input?.FeedAsync(program, over.Token) ?? Task.CompletedTask;
@@ -50,5 +50,5 @@ static class ProgramRun
         }
     }
 
-    static void SetExitCode(PSCmdlet cmdlet, int code) => cmdlet.SessionState.PSVariable.Set("global:LASTEXITCODE", code);
+    public static void SetExitCode(PSCmdlet cmdlet, int code) => cmdlet.SessionState.PSVariable.Set("global:LASTEXITCODE", code);
 }

@@ -27,10 +27,11 @@ public sealed class GetNamespaceCommand : TargetCmdlet
     [Parameter(Mandatory = true, ParameterSetName = "Process")]
     public int[]? ProcessId { get; set; }
 
-    [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
-    public Process[]? InputObject { get; set; }
+    // In every set and of any type: the binder would take a process for the text of a container's id.
+    [Parameter(ValueFromPipeline = true)]
+    public object? InputObject { get; set; }
 
-    [Parameter(Mandatory = true, ParameterSetName = "Container", Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, ParameterSetName = "Container", Position = 0)]
     [Alias("ContainerId")]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(ContainerIdCompleter))]
@@ -40,7 +41,7 @@ public sealed class GetNamespaceCommand : TargetCmdlet
     [SupportsWildcards]
     public string[]? Path { get; set; }
 
-    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath", ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, ParameterSetName = "LiteralPath")]
     [Alias("PSPath", "LP")]
     public string[]? LiteralPath { get; set; }
 
@@ -48,24 +49,62 @@ public sealed class GetNamespaceCommand : TargetCmdlet
 
     protected override void ProcessRecord()
     {
-        foreach (int pid in ProcessId ?? InputObject?.Select(process => process.Id) ?? [])
-            Try(pid, () => Write(Now(known => known.Knows(pid)).OfProcess(pid)));
+        if (MyInvocation.ExpectingInput || InputObject is not null)
+            Try(InputObject, () => WriteOf(InputObject));
+        else if (ParameterSetName == "All")
+            Try(null, () => Write(Engine.Namespaces.List()));
+        foreach (int pid in ProcessId ?? [])
+            Try(pid, () => WriteOfProcess(pid));
         foreach (string path in Files())
-        {
-            Try(path, () =>
-            {
-                ulong id = Engine.Namespaces.Identify(path).Id;
-                if (Now(known => known.Find(id) is not null).Find(id) is { } one)
-                    Write([one]);
-            });
-        }
+            Try(path, () => WriteOfPath(path));
         if (Container is not null)
         {
             foreach (ContainerTask task in FindTasks())
-                Try(task.ContainerId, () => Write(Now(known => task.ProcessId is { } pid && known.Knows(pid)).OfContainer(task.ContainerId, task.ContainerNamespace)));
+                Try(task.ContainerId, () => WriteOfTask(task.ContainerId, task.ContainerNamespace));
         }
-        if (ParameterSetName == "All")
-            Try(null, () => Write(Engine.Namespaces.List()));
+    }
+
+    void WriteOf(object? value)
+    {
+        switch (value is PSObject wrapped ? wrapped.BaseObject : value)
+        {
+            case Process process:
+                WriteOfProcess(process.Id);
+                break;
+            case FileSystemInfo file:
+                WriteOfPath(file.FullName);
+                break;
+            case Container container:
+                WriteOfTask(container.Id, container.ContainerNamespace);
+                break;
+            case string text when WildcardPattern.ContainsWildcardCharacters(text):
+                foreach (string id in Engine.Containers.ListIds(ContainerNamespace).Where(WildcardPattern.Get(text, WildcardOptions.IgnoreCase).IsMatch))
+                    WriteOfTask(id, ContainerNamespace);
+                break;
+            case string text:
+                WriteOfTask(text, ContainerNamespace);
+                break;
+            case not null when PSObject.AsPSObject(value).Properties["ContainerId"]?.Value is string id:
+                WriteOfTask(id, PSObject.AsPSObject(value).Properties["ContainerNamespace"]?.Value as string ?? ContainerNamespace);
+                break;
+            case var other:
+                throw Errors.Argument($"A {other?.GetType().Name ?? "null"} has no namespaces: give containers, tasks, processes or files.", other);
+        }
+    }
+
+    void WriteOfProcess(int pid) => Write(Now(known => known.Knows(pid)).OfProcess(pid));
+
+    void WriteOfTask(string id, string? ns)
+    {
+        ContainerTask task = Engine.Tasks.Get(id, ns);
+        Write(Now(known => task.ProcessId is { } pid && known.Knows(pid)).OfContainer(id, task.ContainerNamespace));
+    }
+
+    void WriteOfPath(string path)
+    {
+        ulong id = Engine.Namespaces.Identify(path).Id;
+        if (Now(known => known.Find(id) is not null).Find(id) is { } one)
+            Write([one]);
     }
 
     // One look at the host serves for all that comes down the pipeline, until something comes that was not there then.

@@ -20,6 +20,8 @@ public static class ErrorIds
     public const string InvalidMount = nameof(InvalidMount);
     public const string InvalidSpec = nameof(InvalidSpec);
     public const string LogNotFound = nameof(LogNotFound);
+    public const string NamespaceExists = nameof(NamespaceExists);
+    public const string NamespaceInUse = nameof(NamespaceInUse);
     public const string NamespaceNotFound = nameof(NamespaceNotFound);
     public const string NetworkNotSupported = nameof(NetworkNotSupported);
     public const string NotSupported = nameof(NotSupported);

@@ -28,7 +28,7 @@ public sealed partial class LinuxNamespaces
     public LinuxNamespaceSnapshot Snapshot() => new(engine);
 
     /// <summary>Every name that <c>ip netns</c> or <see cref="LinuxNamespaces"/> keeps a namespace by.</summary>
-    public IReadOnlyList<string> ListNames() => [.. Enum.GetValues<LinuxNamespaceType>().SelectMany(type => NamespaceStore.Names(engine.Paths, type)).Distinct().Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> ListNames() => [.. Enum.GetValues<LinuxNamespaceType>().SelectMany(type => NamespaceStore.NamesOf(engine.Paths, type)).Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>What a path leads to.</summary>
     /// <exception cref="ContainerException"><c>NamespaceNotFound</c>: nothing, or no namespace.</exception>

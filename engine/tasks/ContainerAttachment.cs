@@ -9,7 +9,7 @@ public sealed record ContainerOutput(ContainerLogStream Stream, byte[] Data);
 /// A connection to the standard streams of a program. Read by one caller until null comes; writing may happen beside it. A reader who is
 /// too slow for an init, or whose shim dies, gets the rest from the log: nothing is lost and nothing comes twice.
 /// </summary>
-public sealed class ContainerAttachment : IDisposable
+public sealed class ContainerAttachment : IRunningProgram
 {
     readonly ContainerTasks tasks;
     readonly string ns;

@@ -52,8 +52,10 @@ public sealed class ContainerExec
 /// <summary>How a program in a container ended. Its exit code is data, never an error.</summary>
 public sealed class ContainerRunResult
 {
-    public required string ContainerId { get; init; }
-    public required string ContainerNamespace { get; init; }
+    /// <summary>Null for a program that ran in namespaces and in no container.</summary>
+    public required string? ContainerId { get; init; }
+
+    public required string? ContainerNamespace { get; init; }
 
     /// <summary>0–255, 128+N after signal N; null when the shim was lost and nobody saw the exit.</summary>
     public int? ExitCode { get; init; }

@@ -49,7 +49,7 @@ static class ShimErrors
     }
 
     // It goes to a terminal in the end, and a program in the container may have had a say in it.
-    static string Printable(string text)
+    internal static string Printable(string text)
     {
         var clean = new System.Text.StringBuilder(Math.Min(text.Length, 2000));
         foreach (var c in text.AsSpan(0, Math.Min(text.Length, 2000))) { clean.Append(char.IsControl(c) ? ' ' : c); }

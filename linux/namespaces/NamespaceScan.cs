@@ -21,8 +21,14 @@ public sealed unsafe class NamespaceScan
 
     readonly Dictionary<ulong, NamespaceFound> found = [];
     readonly byte* buffer;
+    /// <summary>The minor number of nsfs.</summary>
+    readonly uint device;
 
-    NamespaceScan(byte* buffer) => this.buffer = buffer;
+    NamespaceScan(byte* buffer)
+    {
+        this.buffer = buffer;
+        device = Libc.statx(Libc.AT_FDCWD, "/proc/self/ns/mnt", 0, Libc.STATX_INO, out statx stat) == 0 ? stat.stx_dev_minor : 0;
+    }
 
     /// <returns>Everything found, by inode number.</returns>
     /// <exception cref="LinuxException">/proc is not there.</exception>
@@ -90,11 +96,11 @@ public sealed unsafe class NamespaceScan
             for (nint at = 0; at < filled; at += ((linux_dirent64*)(buffer + at))->d_reclen)
             {
                 byte* name = buffer + at + linux_dirent64.NameOffset;
-                if (*name != '.' && TryReadLink(folder, name, out int type, out ulong id))
-                {
-                    Utf8Parser.TryParse(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name), out int number, out _);
-                    Of(id, type).Descriptors.Add(new(pid, number));
-                }
+                if (*name == '.' || !Utf8Parser.TryParse(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name), out int number, out _))
+                    continue;
+                var descriptor = new NamespaceDescriptor(pid, number);
+                if (TryReadLink(folder, name, out int type, out ulong id, out bool isPath) || (isPath && IsNamespace(folder, name) && TryIdentify(descriptor, out type, out id)))
+                    Of(id, type).Descriptors.Add(descriptor);
             }
         Libc.close(folder);
     }
@@ -150,16 +156,35 @@ public sealed unsafe class NamespaceScan
         return one ??= new NamespaceFound(Types[type], id);
     }
 
-    static bool TryReadId(int folder, byte* path, out ulong id) => TryReadLink(folder, path, out _, out id);
+    static bool TryReadId(int folder, byte* path, out ulong id) => TryReadLink(folder, path, out _, out id, out _);
 
-    static bool TryReadLink(int folder, byte* path, out int type, out ulong id)
+    static bool TryReadLink(int folder, byte* path, out int type, out ulong id, out bool isPath)
     {
         type = -1;
         id = 0;
         // Longer than any namespace's: what fills it is a path.
         byte* target = stackalloc byte[48];
         nint length = Libc.readlinkat(folder, path, target, 48);
+        isPath = length > 0 && target[0] == '/' && !new ReadOnlySpan<byte>(target, (int)length).StartsWith("/dev/"u8);
         return length is > 0 and < 48 && TryParseLink(new ReadOnlySpan<byte>(target, (int)length), out type, out id);
+    }
+
+    /// <summary>A descriptor that was opened by a bind mount is shown as the path of that; only the file itself tells. No server is asked.</summary>
+    bool IsNamespace(int folder, byte* name)
+    {
+        statx stat;
+        return Libc.syscall_errno(Libc.SYS_statx, folder, (nint)name, Libc.AT_STATX_DONT_SYNC, Libc.STATX_INO, (nint)(&stat), 0) == 0
+            && stat.stx_dev_major == 0 && stat.stx_dev_minor == device;
+    }
+
+    static bool TryIdentify(NamespaceDescriptor descriptor, out int type, out ulong id)
+    {
+        int fd = NamespaceFile.Open(descriptor.ToString(), out NamespaceFile file);
+        type = fd < 0 ? -1 : Array.IndexOf(Types, file.Type);
+        id = file.Id;
+        if (fd >= 0)
+            Libc.close(fd);
+        return type >= 0;
     }
 
     /// <param name="target">"net:[4026531840]"; of other descriptors "socket:[1234]" or a path.</param>

@@ -28,6 +28,8 @@ public static unsafe partial class Libc
     public const int AT_REMOVEDIR = 0x200;
     public const int AT_SYMLINK_FOLLOW = 0x400;
     public const int AT_NO_AUTOMOUNT = 0x800;
+    /// <summary>statx(2): what is known here, without asking a server.</summary>
+    public const int AT_STATX_DONT_SYNC = 0x4000;
     public const int AT_EMPTY_PATH = 0x1000;
     public const int AT_RECURSIVE = 0x8000;
 

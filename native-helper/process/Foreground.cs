@@ -81,6 +81,9 @@ static unsafe partial class Foreground
                 Libc.syscall(Libc.SYS_kill, pid, signal, 0, 0, 0, 0);
     }
 
+    /// <summary>The signal that ended the program, after <see cref="Wait"/>; 0 when it ended by itself.</summary>
+    public static int EndSignal { get; private set; }
+
     /// <summary>Gives the exit code, or 128 and the signal. <see cref="CatchSignals"/> was called before the launch.</summary>
     /// <param name="relay">Passes the program's terminal on; null without one.</param>
     public static int Wait(Launch launch, TerminalRelay? relay)
@@ -95,6 +98,7 @@ static unsafe partial class Foreground
                 throw new PsrunException($"wait for process {pid}: {Errnos.Text(Libc.errno)}");
         // From here on the number may be somebody else's.
         Volatile.Write(ref s_pid, 0);
+        EndSignal = Libc.WIFSIGNALED(status) ? Libc.WTERMSIG(status) : 0;
         return Libc.WIFSIGNALED(status) ? 128 + Libc.WTERMSIG(status) : Libc.WEXITSTATUS(status);
     }
 

@@ -26,7 +26,7 @@ static unsafe class IdMaps
             Libc.close(fd);
         }
         if (written != bytes.Length)
-            throw new PsrunException($"{field}: {Errnos.Text(errno)}");
+            throw new PsrunException($"{field}: {Errnos.Text(errno)}", errno);
     }
 
     public static string Text(List<LinuxIdMapping> maps)
