@@ -83,6 +83,11 @@ static class Program
         {
             Log.Error(e.Message);
         }
+        // A fault of our own: still one line, the verb's exit status, and what was begun taken back by whoever began it.
+        catch (Exception e)
+        {
+            Log.Error($"internal error: {e.GetType().Name}: {e.Message}");
+        }
         return failure;
     }
 

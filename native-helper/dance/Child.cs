@@ -59,7 +59,9 @@ static unsafe partial class Child
                     break;
 
                 case StepKind.Sync:
-                    Tell(reportFd, Report.Reached, (int)a0, 0, 0);
+                    // A parent that does not hear this is dead, and whoever waits for its answer would wait for ever.
+                    if (!Tell(reportFd, Report.Reached, (int)a0, 0, 0))
+                        Exit(1);
                     if (a1 != 0)
                         AwaitByte(orderFd, scratch);
                     break;
@@ -319,14 +321,14 @@ static unsafe partial class Child
         }
     }
 
-    static void Tell(int fd, int kind, int value, int errno, int detail)
+    static bool Tell(int fd, int kind, int value, int errno, int detail)
     {
         Report report;
         report.Kind = kind;
         report.Value = value;
         report.Errno = errno;
         report.Detail = detail;
-        Libc.syscall(Libc.SYS_write, fd, (nint)(&report), sizeof(Report), 0, 0, 0);
+        return Libc.syscall(Libc.SYS_write, fd, (nint)(&report), sizeof(Report), 0, 0, 0) == sizeof(Report);
     }
 
     static void Exit(int status)

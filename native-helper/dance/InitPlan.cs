@@ -106,7 +106,8 @@ static unsafe class InitPlan
         nint* program = ProgramSteps.AddFind(plan, process.Args!, options.Environment);
         if (options.StartSocket >= 0)
         {
-            plan.Do("tell that all is made", StepKind.Sync, PointCreated, 0);
+            plan.Call("take the name of a waiting init", Libc.SYS_prctl, Libc.PR_SET_NAME, plan.Text(State.InitProcess.WaitingName));
+            plan.Do("tell that all is made", StepKind.Sync, PointCreated, 1);
             plan.Do("wait for start", StepKind.AwaitStart, options.StartSocket);
         }
         HookRunner.AddInContainer(plan, "startContainer", spec.Hooks?.StartContainer, options.HookState);

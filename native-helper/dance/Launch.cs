@@ -117,7 +117,12 @@ sealed unsafe class Launch : IDisposable
     public void Continue()
     {
         byte go = 1;
-        Libc.write(_orders, &go, 1);
+        nint n;
+        do
+            n = Libc.write(_orders, &go, 1);
+        while (n < 0 && Libc.errno == Libc.EINTR);
+        if (n != 1)
+            throw new PsrunException($"the container's first process does not listen: {Errnos.Text(Libc.errno)}{Cause()}");
     }
 
     Report Next()

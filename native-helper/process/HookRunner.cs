@@ -30,7 +30,7 @@ static unsafe class HookRunner
     {
         foreach (Hook hook in hooks ?? [])
             plan.Do($"hooks.{kind}: {hook.Path}", StepKind.RunProgram, plan.Text(hook.Path!), plan.Texts(Arguments(hook)), plan.Texts(hook.Env ?? []),
-                state, hook.Timeout is int seconds ? checked(seconds * 1000) : 0);
+                state, hook.Timeout is int seconds ? (int)Math.Min(seconds * 1000L, int.MaxValue) : 0);
     }
 
     /// <summary>Runs hooks beside the container, in order; the first failure ends them.</summary>

@@ -7,6 +7,20 @@ namespace Psrun.State;
 /// <summary>A container's init by pid and start time (proc_pid_stat(5), field 22): a pid alone may have become somebody else's.</summary>
 static unsafe class InitProcess
 {
+    /// <summary>What an init is called until its execve: the kernel then puts the program's own name in its place. At most 15 bytes.</summary>
+    public const string WaitingName = "psrun:[init]";
+
+    public static bool IsWaiting(int pid)
+    {
+        int fd = Libc.open($"/proc/{pid}/comm", Libc.O_RDONLY | Libc.O_CLOEXEC);
+        if (fd < 0)
+            return IsGone(pid, Libc.errno);
+        byte* name = stackalloc byte[64];
+        nint n = Libc.read(fd, name, 64);
+        Libc.close(fd);
+        return n > 0 && Encoding.UTF8.GetString(name, (int)n).TrimEnd('\n') == WaitingName;
+    }
+
     public static ulong StartTime(int pid) => TryRead(pid, out ulong start, out _) ? start : 0;
 
     public static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryRead(pid, out ulong start, out byte state) && start == startTime && state is not ((byte)'Z' or (byte)'X');
@@ -24,10 +38,13 @@ static unsafe class InitProcess
         state = 0;
         int fd = Libc.open($"/proc/{pid}/stat", Libc.O_RDONLY | Libc.O_CLOEXEC);
         if (fd < 0)
-            return false;
+            return IsGone(pid, Libc.errno);
         byte* buffer = stackalloc byte[1024];
         nint n = Libc.read(fd, buffer, 1024);
+        int errno = Libc.errno;
         Libc.close(fd);
+        if (n < 0)
+            return IsGone(pid, errno);
         // The name stands in parentheses and may hold anything, parentheses and blanks too: fields are counted from the last one.
         var text = new ReadOnlySpan<byte>(buffer, (int)Math.Max(n, 0));
         int at = text.LastIndexOf((byte)')');
@@ -47,12 +64,22 @@ static unsafe class InitProcess
         return Utf8Parser.TryParse(text, out startTime, out _);
     }
 
+    /// <summary>Always false; throws when what was met does not prove that there is no such process.</summary>
+    static bool IsGone(int pid, int errno)
+    {
+        if (errno == Libc.ESRCH || errno == Libc.ENOENT && Libc.faccessat(Libc.AT_FDCWD, "/proc/self/stat", 0, 0) == 0)
+            return false;
+        throw new PsrunException(errno == Libc.ENOENT ? "/proc is not mounted" : $"/proc/{pid}/stat: {Errnos.Text(errno)}");
+    }
+
     /// <summary>A descriptor of the living init, or -1: opened first and checked then, so it cannot be another process's.</summary>
     public static int OpenPidFd(int pid, ulong startTime)
     {
         if (pid <= 0)
             return -1;
         int fd = Libc.pidfd_open(pid, 0);
+        if (fd < 0 && Libc.errno is not (Libc.ESRCH or Libc.EINVAL))
+            throw new PsrunException($"pidfd_open {pid}: {Errnos.Text(Libc.errno)}");
         if (fd >= 0 && !IsAlive(pid, startTime))
         {
             Libc.close(fd);

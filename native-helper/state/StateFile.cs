@@ -85,23 +85,23 @@ sealed class StateFile
             JsonElement o = document.RootElement;
             return new StateFile
             {
-                Id = o.GetProperty("id").GetString()!,
-                Bundle = o.GetProperty("bundle").GetString()!,
-                Rootfs = o.GetProperty("rootfs").GetString()!,
-                OciVersion = o.GetProperty("ociVersion").GetString()!,
+                Id = o.GetProperty("id").GetString() ?? throw new FormatException("a member is null"),
+                Bundle = o.GetProperty("bundle").GetString() ?? throw new FormatException("a member is null"),
+                Rootfs = o.GetProperty("rootfs").GetString() ?? throw new FormatException("a member is null"),
+                OciVersion = o.GetProperty("ociVersion").GetString() ?? throw new FormatException("a member is null"),
                 CreatedAt = o.GetProperty("created").GetDateTimeOffset(),
                 Owner = o.GetProperty("owner").GetUInt32(),
                 Pid = o.GetProperty("pid").GetInt32(),
                 PidStartTime = o.GetProperty("pidStartTime").GetUInt64(),
                 Complete = o.GetProperty("complete").GetBoolean(),
-                CgroupPath = o.TryGetProperty("cgroupPath", out JsonElement cgroup) ? cgroup.GetString() : null,
+                CgroupPath = o.TryGetProperty("cgroupPath", out JsonElement cgroup) ? Containers.Linux.Cgroups.CgroupPath.Normalize(cgroup.GetString() ?? "") : null,
                 Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
                 Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
                 MemoryPolicy = o.TryGetProperty("memoryPolicy", out JsonElement policy) ? OciJson.Read<LinuxMemoryPolicy>(System.Text.Encoding.UTF8.GetBytes(policy.GetRawText()), "memoryPolicy") : null,
                 Seccomp = o.TryGetProperty("seccomp", out JsonElement seccomp) ? ReadFilter(seccomp) : null,
             };
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or SpecException or Containers.Linux.Cgroups.CgroupException)
         {
             throw new PsrunException("state.json is not readable: " + e.Message);
         }

@@ -31,7 +31,8 @@ sealed unsafe class StateFolder : IDisposable
         MakeRoot(root);
         while (true)
         {
-            if (Libc.mkdir(root + "/" + id, 0x1C0) < 0 && Libc.errno != Libc.EEXIST)
+            bool made = Libc.mkdir(root + "/" + id, 0x1C0) == 0;
+            if (!made && Libc.errno != Libc.EEXIST)
                 throw new PsrunException($"mkdir {root}/{id}: {Errnos.Text(Libc.errno)}");
             if (Open(root, id) is not { } folder)
             {
@@ -47,7 +48,12 @@ sealed unsafe class StateFolder : IDisposable
             }
             if (locked && folder.TryRead("state.json") == null)
             {
-                folder.RemoveStartSocket();
+                if (!made)
+                {
+                    folder.RemoveStartSocket();
+                    Libc.unlinkat(folder._fd, "init", 0);
+                    Libc.unlinkat(folder._fd, "seccomp.bpf", 0);
+                }
                 return folder;
             }
             folder.Dispose();
@@ -64,6 +70,9 @@ sealed unsafe class StateFolder : IDisposable
     public static StateFolder? Open(string root, string id)
     {
         int fd = Libc.open(root + "/" + id, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+        // Any other error does not say that the container is not there.
+        if (fd < 0 && Libc.errno is not (Libc.ENOENT or Libc.ENOTDIR or Libc.ELOOP))
+            throw new PsrunException($"open {root}/{id}: {Errnos.Text(Libc.errno)}");
         return fd < 0 ? null : new StateFolder(root, id, fd);
     }
 
@@ -97,17 +106,25 @@ sealed unsafe class StateFolder : IDisposable
     public StateFile? TryReadState()
     {
         byte[]? bytes = TryRead("state.json");
-        return bytes == null ? null : StateFile.Read(bytes);
+        if (bytes == null)
+            return null;
+        StateFile state = StateFile.Read(bytes);
+        return state.Id == Id ? state : throw new PsrunException($"state.json is not readable: it is of container \"{state.Id}\"");
     }
 
     byte[]? TryRead(string name)
     {
         int fd = Libc.openat(_fd, name, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
         if (fd < 0)
-            return null;
-        byte[] bytes = ReadAll(fd, 16 << 20, Path + "/" + name);
-        Libc.close(fd);
-        return bytes;
+            return Libc.errno == Libc.ENOENT ? null : throw new PsrunException($"open {Path}/{name}: {Errnos.Text(Libc.errno)}");
+        try
+        {
+            return ReadAll(fd, 16 << 20, Path + "/" + name);
+        }
+        finally
+        {
+            Libc.close(fd);
+        }
     }
 
     public static byte[] ReadAll(int fd, int limit, string name)
@@ -139,12 +156,41 @@ sealed unsafe class StateFolder : IDisposable
         if (fd < 0)
             throw new PsrunException($"write {Path}/state.json: {Errnos.Text(Libc.errno)}");
         byte[] bytes = state.Write();
-        nint written;
+        int errno = 0;
         fixed (byte* p = bytes)
-            written = Libc.write(fd, p, (nuint)bytes.Length);
+            for (nint done = 0; done < bytes.Length && errno == 0;)
+            {
+                nint n = Libc.write(fd, p + done, (nuint)(bytes.Length - done));
+                if (n > 0)
+                    done += n;
+                else if (n == 0 || Libc.errno != Libc.EINTR)
+                    errno = n == 0 ? Libc.ENOSPC : Libc.errno;
+            }
         Libc.close(fd);
-        if (written != bytes.Length || Libc.renameat2(_fd, next, _fd, "state.json", 0) < 0)
-            throw new PsrunException($"write {Path}/state.json: {Errnos.Text(Libc.errno)}");
+        if (errno == 0 && Libc.renameat2(_fd, next, _fd, "state.json", 0) < 0)
+            errno = Libc.errno;
+        if (errno != 0)
+            throw new PsrunException($"write {Path}/state.json: {Errnos.Text(errno)}");
+    }
+
+    /// <summary>
+    /// What delete needs to take a container away, a second time and as a link, which is there whole or not at all: for the day on which state.json cannot be read.
+    /// </summary>
+    public void WriteInitLink(StateFile state)
+    {
+        if (Libc.symlinkat($"{state.Pid} {state.PidStartTime} {state.CgroupPath}", _fd, "init") < 0)
+            throw new PsrunException($"write {Path}/init: {Errnos.Text(Libc.errno)}");
+    }
+
+    /// <summary>What <see cref="WriteInitLink"/> kept, as a state in which all else is empty; null without it.</summary>
+    public StateFile? TryReadInitLink()
+    {
+        byte* buffer = stackalloc byte[4096];
+        nint length = Libc.readlinkat(_fd, "init", buffer, 4096);
+        string[] parts = length <= 0 ? [] : System.Text.Encoding.UTF8.GetString(buffer, (int)length).Split(' ', 3);
+        return parts.Length == 3 && int.TryParse(parts[0], out int pid) && ulong.TryParse(parts[1], out ulong start)
+            ? new StateFile { Id = Id, Bundle = "", Rootfs = "", Pid = pid, PidStartTime = start, Complete = true, CgroupPath = parts[2].Length > 0 ? parts[2] : null }
+            : null;
     }
 
     /// <summary>The program of the container's filter, for exec. Written before the state that speaks of it, and never again.</summary>
@@ -199,9 +245,11 @@ sealed unsafe class StateFolder : IDisposable
     /// <summary>Idempotent. The state goes first: without it the folder is nobody's container any more.</summary>
     public void Remove()
     {
-        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "seccomp.bpf"])
-            Libc.unlinkat(_fd, name, 0);
-        Libc.rmdir(Path);
+        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "init", "seccomp.bpf"])
+            if (Libc.unlinkat(_fd, name, 0) < 0 && Libc.errno != Libc.ENOENT)
+                throw new PsrunException($"remove {Path}/{name}: {Errnos.Text(Libc.errno)}");
+        if (Libc.rmdir(Path) < 0 && Libc.errno != Libc.ENOENT)
+            throw new PsrunException($"remove {Path}: {Errnos.Text(Libc.errno)}");
     }
 
     static void MakeRoot(string root)

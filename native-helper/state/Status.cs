@@ -9,8 +9,10 @@ static class Status
             // A creation that is under way has not told the pid yet, but it holds the lock.
             return !state.Complete && state.Pid == 0 && IsBeingMade(folder) ? StateFile.Creating : StateFile.Stopped;
         if (!state.Complete)
-            return StateFile.Creating;
-        if (folder.HasStartSocket)
+            // The creator was killed. Its child ends at the next point where it would wait for it; one that has no such point left runs its program.
+            return IsBeingMade(folder) ? StateFile.Creating : folder.HasStartSocket ? StateFile.Stopped : StateFile.Running;
+        // A start that was killed leaves its socket behind.
+        if (folder.HasStartSocket && InitProcess.IsWaiting(state.Pid))
             return StateFile.Created;
         return state.CgroupPath != null && CgroupSetup.IsFrozen(state.CgroupPath) ? StateFile.Paused : StateFile.Running;
     }

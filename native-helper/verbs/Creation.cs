@@ -143,6 +143,7 @@ sealed unsafe class Creation : IDisposable
         State.Pid = Pid;
         State.PidStartTime = InitProcess.StartTime(Pid);
         _folder.WriteState(State);
+        _folder.WriteInitLink(State);
         filter?.Tell(State, StateFile.Creating, Pid);
         _netDevices = Network.NetDevices.Move(Spec.Linux!, Pid);
         _launch.Continue();
@@ -161,6 +162,9 @@ sealed unsafe class Creation : IDisposable
             _launch.AwaitExecute(filter != null);
         State.Complete = true;
         _folder.WriteState(State);
+        // Not before: an init whose creator dies here ends, rather than wait for a start that no state allows.
+        if (_options.WaitForStart)
+            _launch.Continue();
         if (_pidFile != null)
             WritePidFile(_pidFile, Pid);
         if (_options.PidFdSocket != null)
@@ -221,6 +225,17 @@ sealed unsafe class Creation : IDisposable
 
     void Undo()
     {
+        try
+        {
+            _launch?.Abort();
+            _cgroups?.Remove();
+            _folder?.Remove();
+        }
+        // The first failure is the one to tell; what is left now keeps its state, and delete --force finishes it.
+        catch (Exception e) when (e is PsrunException or LinuxException or Containers.Linux.Cgroups.CgroupException)
+        {
+            Log.Warning($"{_options.Id}: clean-up: {e.Message}");
+        }
         _netDevices?.Restore();
         _launch?.Abort();
         _cgroups?.Remove();

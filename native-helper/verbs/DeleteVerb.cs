@@ -25,8 +25,13 @@ static unsafe class DeleteVerb
         }
         catch (PsrunException e) when (force)
         {
-            // Nothing tells what else was made; the id at least becomes free.
             Log.Warning($"delete {id}: {e.Message}");
+            state = folder.TryReadInitLink();
+            if (state != null)
+            {
+                Remove(folder, state);
+                return 0;
+            }
         }
         if (state == null)
         {
@@ -45,11 +50,13 @@ static unsafe class DeleteVerb
 
     public static void Remove(StateFolder folder, StateFile state)
     {
-        End(state);
-        if (state.CgroupPath != null)
+        // The link cannot be half true, while a damaged state may still be read, and name another's process and group.
+        StateFile made = folder.TryReadInitLink() ?? state;
+        End(made);
+        if (made.CgroupPath != null)
         {
-            CgroupSetup.SignalAll(state.CgroupPath, Libc.SIGKILL);
-            CgroupSetup.RemoveAt(state.CgroupPath);
+            CgroupSetup.SignalAll(made.CgroupPath, Libc.SIGKILL);
+            CgroupSetup.RemoveAt(made.CgroupPath);
         }
         folder.Remove();
         HookRunner.RunAfter("poststop", state.Hooks?.Poststop, state.ForHook(StateFile.Stopped));
