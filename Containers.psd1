@@ -12,6 +12,7 @@
     FormatsToProcess       = @(
         'formats/Containers.Container.Format.ps1xml'
         'formats/Containers.Task.Format.ps1xml'
+        'formats/Containers.Image.Format.ps1xml'
         'formats/Containers.Kernel.Format.ps1xml'
         'formats/Containers.Host.Format.ps1xml'
     )
@@ -19,24 +20,33 @@
 
     # What is not listed here is not exported, whatever the assembly has.
     CmdletsToExport        = @(
+        'Add-ContainerImageTag'
+        'Clear-ContainerStorage'
         'Enter-Namespace'
+        'Export-ContainerImage'
         'Get-Cgroup'
         'Get-CgroupLimit'
         'Get-Container'
+        'Get-ContainerContent'
         'Get-ContainerHost'
+        'Get-ContainerImage'
+        'Get-ContainerImageHistory'
         'Get-ContainerLog'
         'Get-ContainerTask'
         'Get-Namespace'
+        'Import-ContainerImage'
         'Invoke-Container'
         'Invoke-ContainerCommand'
         'Invoke-NamespaceCommand'
         'Measure-Container'
+        'Measure-ContainerStorage'
         'New-Container'
         'New-ContainerMount'
         'New-ContainerSpec'
         'New-ContainerTask'
         'New-Namespace'
         'Remove-Container'
+        'Remove-ContainerImage'
         'Remove-ContainerTask'
         'Remove-Namespace'
         'Send-ContainerSignal'
@@ -44,6 +54,7 @@
         'Start-ContainerTask'
         'Stop-ContainerTask'
         'Test-ContainerHost'
+        'Test-ContainerImage'
         'Wait-ContainerTask'
     )
     FunctionsToExport      = @()

@@ -11,6 +11,10 @@ public sealed class ContainerEngine
         Options = options ?? ContainerHostOptions.FromEnvironment();
         Names.Namespace(Options.ContainerNamespace);
         Paths = new HostPaths(Options);
+        Content = new ContentStore(this);
+        Snapshots = new SnapshotStore(this);
+        Images = new ImageStore(this);
+        Storage = new ContainerStorage(this);
         Containers = new ContainerStore(this);
         Tasks = new ContainerTasks(this);
         Logs = new ContainerLogs(this);
@@ -22,6 +26,10 @@ public sealed class ContainerEngine
 
     public ContainerHostOptions Options { get; }
     public ContainerStore Containers { get; }
+    public ImageStore Images { get; }
+    public ContentStore Content { get; }
+    public SnapshotStore Snapshots { get; }
+    public ContainerStorage Storage { get; }
     public ContainerTasks Tasks { get; }
     public ContainerLogs Logs { get; }
     public ContainerCgroups Cgroups { get; }

@@ -8,6 +8,7 @@ public abstract class CreateCmdlet : TenantCmdlet
 {
     protected const string FromRootfs = "Rootfs";
     protected const string FromBundle = "Bundle";
+    protected const string FromImage = "Image";
 
     [Parameter(ValueFromRemainingArguments = true)]
     [AllowEmptyCollection]

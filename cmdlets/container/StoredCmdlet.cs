@@ -21,6 +21,14 @@ public abstract class StoredCmdlet : CreateCmdlet
     [Parameter(ParameterSetName = FromRootfs)]
     public Spec? Spec { get; set; }
 
+    [Parameter(Mandatory = true, ParameterSetName = FromImage, ValueFromPipelineByPropertyName = true)]
+    [Alias("Reference")]
+    [ArgumentCompleter(typeof(ImageCompleter))]
+    public string? Image { get; set; }
+
+    [Parameter(ParameterSetName = FromImage)]
+    public string? Platform { get; set; }
+
     [Parameter(Mandatory = true, ParameterSetName = FromBundle)]
     public string? Bundle { get; set; }
 
@@ -75,6 +83,8 @@ public abstract class StoredCmdlet : CreateCmdlet
         options.RootfsPath = RootfsPath is null ? null : HostPath(RootfsPath);
         options.Overlay = Overlay;
         options.Spec = Spec;
+        options.Image = Image;
+        options.Platform = Platform;
         options.Bundle = Bundle is null ? null : HostPath(Bundle);
         options.Label = Arguments.Table(Label);
         options.Runtime = Runtime is not null && Runtime.Contains('/', StringComparison.Ordinal) ? HostPath(Runtime) : Runtime;
@@ -90,5 +100,5 @@ public abstract class StoredCmdlet : CreateCmdlet
     }
 
     /// <summary>How the thing to be made is called in -WhatIf and -Confirm.</summary>
-    protected string Planned => $"{Id ?? "a new id"} from {RootfsPath ?? Bundle}{(Overlay ? " under a writable layer" : "")}";
+    protected string Planned => $"{Id ?? "a new id"} from {Image ?? RootfsPath ?? Bundle}{(Overlay ? " under a writable layer" : "")}";
 }

@@ -29,8 +29,11 @@ public sealed class Container
     /// <summary>The bundle folder that it was made from; null for the other kinds.</summary>
     public string? Bundle { get; init; }
 
-    /// <summary>The folder used as root filesystem (the lower layer with <see cref="Overlay"/>).</summary>
-    public required string RootfsPath { get; init; }
+    /// <summary>The folder used as root filesystem (the lower layer with <see cref="Overlay"/>); null for a container from an image.</summary>
+    public string? RootfsPath { get; init; }
+
+    /// <summary>What the image's name stood for when the container was made.</summary>
+    public string? ImageDigest { get; init; }
 
     /// <summary>A private writable layer lies over the root filesystem.</summary>
     public bool Overlay { get; init; }

@@ -3,7 +3,7 @@ using Containers.Linux.Oci;
 namespace Containers;
 
 /// <summary>
-/// What a container is made from. Exactly one of <see cref="RootfsPath"/> and <see cref="Bundle"/> is given. Null means "as the
+/// What a container is made from. Exactly one of <see cref="Image"/>, <see cref="RootfsPath"/> and <see cref="Bundle"/> is given. Null means "as the
 /// defaults of docs/security.md have it"; sizes are bytes, and -1 means "no limit".
 /// </summary>
 public sealed class ContainerCreateOptions
@@ -12,6 +12,15 @@ public sealed class ContainerCreateOptions
     public string? Id { get; set; }
 
     public string? ContainerNamespace { get; set; }
+
+    /// <summary>An image of the store by name or digest. The program gets what it says, where nothing else is said here, and a private writable layer over it.</summary>
+    public string? Image { get; set; }
+
+    /// <summary>The platform of the image, such as <c>linux/arm64</c>; this host's by default.</summary>
+    public string? Platform { get; set; }
+
+    /// <summary>Told how unpacking goes on.</summary>
+    public IProgress<ImageProgress>? Progress { get; set; }
 
     /// <summary>An absolute folder, used in place.</summary>
     public string? RootfsPath { get; set; }
@@ -129,6 +138,11 @@ public sealed class ContainerCreateOptions
 
     /// <summary>Seconds before a stop kills; 10 by default.</summary>
     public double? StopTimeoutSec { get; set; }
+
+    /// <summary>What the image says of the environment; under everything that is said here.</summary>
+    internal IReadOnlyList<string> ImageEnvironment { get; set; } = [];
+
+    internal ContainerCreateOptions Copy() => (ContainerCreateOptions)MemberwiseClone();
 }
 
 /// <summary>A limit on one block device; null members are not limited.</summary>

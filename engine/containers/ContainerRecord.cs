@@ -13,7 +13,18 @@ sealed class ContainerRecord
     public required DateTimeOffset CreatedAt { get; set; }
     public string? Image { get; set; }
     public string? Bundle { get; set; }
-    public required string RootfsPath { get; set; }
+
+    /// <summary>Of what the image's name stood for, and of the manifest that was chosen.</summary>
+    public string? ImageDigest { get; set; }
+
+    public string? ManifestDigest { get; set; }
+
+    /// <summary>Keys of the image's snapshots, the lowest first; null for a container over a root filesystem.</summary>
+    public List<string>? Layers { get; set; }
+
+    /// <summary>Null for a container from an image.</summary>
+    public string? RootfsPath { get; set; }
+
     public bool Overlay { get; set; }
     public required string Runtime { get; set; }
     public Dictionary<string, string> Labels { get; set; } = [];

@@ -22,8 +22,8 @@ public sealed class ContainerStore
 
     /// <summary>Makes a container: all of it or nothing. Nothing runs yet.</summary>
     /// <exception cref="ContainerException"><c>ContainerExists</c>, <c>InvalidId</c>, <c>RootfsNotFound</c>, <c>InvalidSpec</c>, <c>InvalidMount</c>,
-    /// <c>NetworkNotSupported</c>, <c>UserNotFound</c>, <c>RuntimeNotFound</c>, <c>StoreUnavailable</c> …</exception>
-    public Task<Container> CreateAsync(ContainerCreateOptions options, CancellationToken cancel = default)
+    /// <c>ImageNotFound</c>, <c>PlatformNotFound</c>, <c>NetworkNotSupported</c>, <c>UserNotFound</c>, <c>RuntimeNotFound</c>, <c>StoreUnavailable</c> …</exception>
+    public async Task<Container> CreateAsync(ContainerCreateOptions options, CancellationToken cancel = default)
     {
         cancel.ThrowIfCancellationRequested();
         var ns = engine.NamespaceOr(options.ContainerNamespace);
@@ -31,12 +31,16 @@ public sealed class ContainerStore
         OpenForWriting();
         if (Directory.Exists(paths.ContainerFolder(ns, id))) { throw Exists(id, ns); }
 
-        var record = RecordBuilder.Build(engine, options, ns, id);
+        // Until the container is on record, which then keeps the image's layers.
+        using var lease = options.Image is null ? null : Lease.Take(paths);
+        var image = options.Image is null ? null
+            : await engine.Images.PrepareAsync(options.Image, ns, options.Platform is null ? null : ImagePlatform.Parse(options.Platform), options.Progress, cancel).ConfigureAwait(false);
+        var record = RecordBuilder.Build(engine, options, image, ns, id);
         cancel.ThrowIfCancellationRequested();
         Folders.Make(paths.NamespaceFolder(ns));
         SweepLeftovers(ns);
         Save(record);
-        return Task.FromResult(ToContainer(record, ContainerTaskState.None));
+        return ToContainer(record, ContainerTaskState.None);
     }
 
     /// <summary>The spec that a container of these options would get; nothing is made. A root filesystem that is not named is taken to be empty.</summary>
@@ -46,7 +50,7 @@ public sealed class ContainerStore
         var ns = engine.NamespaceOr(options.ContainerNamespace);
         var id = options.Id is null ? Names.Random() : Names.Id(options.Id);
         var rootfs = options.RootfsPath ?? "rootfs";
-        return SpecBuilder.Build(options, rootfs, id, RecordBuilder.CgroupPath(options.CgroupParent, ns, id), [], []);
+        return SpecBuilder.Build(options, new UserLookup(rootfs), rootfs, id, RecordBuilder.CgroupPath(options.CgroupParent, ns, id), [], []);
     }
 
     /// <summary>The container with this id.</summary>
@@ -170,6 +174,7 @@ public sealed class ContainerStore
         State = state,
         RestartPolicy = record.RestartPolicy,
         Bundle = record.Bundle,
+        ImageDigest = record.ImageDigest,
         RootfsPath = record.RootfsPath,
         Overlay = record.Overlay,
         StopSignal = record.StopSignal,
@@ -198,7 +203,7 @@ public sealed class ContainerStore
                     Folders.Make(Path.Combine(temporary, "overlay/upper"));
                     Folders.Make(Path.Combine(temporary, "overlay/work"));
                     // Seen from inside this is the root folder: any user of the container passes through it.
-                    File.SetUnixFileMode(Path.Combine(temporary, "overlay/upper"), RootfsMode(record.RootfsPath));
+                    File.SetUnixFileMode(Path.Combine(temporary, "overlay/upper"), RootMode(record));
                 }
                 Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record));
                 Folders.Sync(temporary);
@@ -227,7 +232,7 @@ public sealed class ContainerStore
         }
     }
 
-    static UnixFileMode RootfsMode(string rootfs) => File.GetUnixFileMode(rootfs);
+    UnixFileMode RootMode(ContainerRecord record) => File.GetUnixFileMode(record.RootfsPath ?? engine.Snapshots.LayerFolder(record.Layers![^1]));
 
     // What a crash left: folders that nobody holds the lock of. Only the one who holds the lock removes.
     void SweepLeftovers(string ns)
@@ -245,7 +250,10 @@ public sealed class ContainerStore
         }
     }
 
-    void OpenForWriting()
+    /// <summary>The record, or null when it is gone.</summary>
+    internal ContainerRecord? TryLoadAny(string ns, string id) => TryLoad(ns, id);
+
+    internal void OpenForWriting()
     {
         Folders.MakeRoot(paths.Root);
         if (Folders.Read(paths.Format, 64) is null) { Folders.Replace(paths.Format, "1\n"u8); }
@@ -253,7 +261,7 @@ public sealed class ContainerStore
         Folders.Make(paths.AllContainers);
     }
 
-    void CheckFormat()
+    internal void CheckFormat()
     {
         var content = Folders.Read(paths.Format, 64);
         if (content is null) { return; }

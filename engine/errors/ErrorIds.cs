@@ -3,22 +3,34 @@ namespace Containers;
 /// <summary>Every error id of the engine. docs/errors.md says what each means; a unit test holds the two equal.</summary>
 public static class ErrorIds
 {
+    public const string ArchiveInvalid = nameof(ArchiveInvalid);
+    public const string ArchiveNotFound = nameof(ArchiveNotFound);
     public const string CgroupNotFound = nameof(CgroupNotFound);
     public const string CgroupUnavailable = nameof(CgroupUnavailable);
     public const string ContainerExists = nameof(ContainerExists);
     public const string ContainerNotFound = nameof(ContainerNotFound);
+    public const string ContentNotFound = nameof(ContentNotFound);
+    public const string DigestMismatch = nameof(DigestMismatch);
     public const string EnvironmentFileInvalid = nameof(EnvironmentFileInvalid);
     public const string ExecExists = nameof(ExecExists);
     public const string ExecNotFound = nameof(ExecNotFound);
     public const string ExecutableNotFound = nameof(ExecutableNotFound);
     public const string ExecutableNotPermitted = nameof(ExecutableNotPermitted);
+    public const string ExportFailed = nameof(ExportFailed);
     public const string HelperNotFound = nameof(HelperNotFound);
     public const string HelperNotTrusted = nameof(HelperNotTrusted);
     public const string HostRefused = nameof(HostRefused);
+    public const string ImageExists = nameof(ImageExists);
+    public const string ImageInUse = nameof(ImageInUse);
+    public const string ImageInvalid = nameof(ImageInvalid);
+    public const string ImageNotFound = nameof(ImageNotFound);
     public const string InvalidArgument = nameof(InvalidArgument);
     public const string InvalidId = nameof(InvalidId);
     public const string InvalidMount = nameof(InvalidMount);
+    public const string InvalidReference = nameof(InvalidReference);
     public const string InvalidSpec = nameof(InvalidSpec);
+    public const string LayerInvalid = nameof(LayerInvalid);
+    public const string LayerTooLarge = nameof(LayerTooLarge);
     public const string LogNotFound = nameof(LogNotFound);
     public const string NamespaceExists = nameof(NamespaceExists);
     public const string NamespaceInUse = nameof(NamespaceInUse);
@@ -26,12 +38,14 @@ public static class ErrorIds
     public const string NetworkNotSupported = nameof(NetworkNotSupported);
     public const string NotSupported = nameof(NotSupported);
     public const string OutputLost = nameof(OutputLost);
+    public const string PlatformNotFound = nameof(PlatformNotFound);
     public const string RootfsNotFound = nameof(RootfsNotFound);
     public const string RuntimeFailed = nameof(RuntimeFailed);
     public const string RuntimeNotFound = nameof(RuntimeNotFound);
     public const string ShimFailed = nameof(ShimFailed);
     public const string ShimLost = nameof(ShimLost);
     public const string ShimProtocol = nameof(ShimProtocol);
+    public const string SizeMismatch = nameof(SizeMismatch);
     public const string StoreDamaged = nameof(StoreDamaged);
     public const string StoreFormatUnsupported = nameof(StoreFormatUnsupported);
     public const string StoreUnavailable = nameof(StoreUnavailable);
@@ -41,6 +55,7 @@ public static class ErrorIds
     public const string TaskNotRunning = nameof(TaskNotRunning);
     public const string TaskPaused = nameof(TaskPaused);
     public const string TaskRunning = nameof(TaskRunning);
+    public const string UnpackFailed = nameof(UnpackFailed);
     public const string UserNotFound = nameof(UserNotFound);
     public const string WaitTimeout = nameof(WaitTimeout);
 }

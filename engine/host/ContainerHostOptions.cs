@@ -21,6 +21,9 @@ public sealed class ContainerHostOptions
     /// <summary>The OCI runtime where none is named.</summary>
     public string Runtime { get; init; } = "psrun";
 
+    /// <summary>How much of an image is too much.</summary>
+    public ContainerLimits Limits { get; init; } = new();
+
     /// <summary>The environment's word, else the defaults: the system's folders for root, the XDG folders for others.</summary>
     /// <param name="moduleFolder">The folder of the module, which holds <c>bin/linux-x64/psrun</c>; null when there is none.</param>
     public static ContainerHostOptions FromEnvironment(string? moduleFolder = null)
@@ -32,6 +35,7 @@ public sealed class ContainerHostOptions
             RunRoot = Folder("CONTAINERS_RUN", rootless ? RuntimeHome() : "/run/pscontainers"),
             ContainerNamespace = Variable("CONTAINERS_NAMESPACE") ?? "default",
             HelperPath = Variable("CONTAINERS_PSRUN") ?? BesideModule(moduleFolder),
+            Limits = ContainerLimits.FromEnvironment(Variable),
         };
     }
 

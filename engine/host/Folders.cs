@@ -125,9 +125,8 @@ static class Folders
     /// <summary>Removes a folder with all that is in it, without following links; one that is gone already is no error.</summary>
     internal static void RemoveTree(string path)
     {
-        try { Directory.Delete(path, recursive: true); }
-        catch (DirectoryNotFoundException) { }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
+        // Not by .NET, which cannot name what is no UTF-8, as a layer or a container may have it.
+        if (FolderTree.Remove(Libc.AT_FDCWD, [.. System.Text.Encoding.UTF8.GetBytes(path), 0]) != 0) { throw Unavailable(path, new LinuxException("remove", path, Libc.errno)); }
     }
 
     /// <summary>Removes a folder if it is empty.</summary>

@@ -8,6 +8,18 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string Format => Path.Combine(Root, "format");
     internal string AllContainers => Path.Combine(Root, "containers");
 
+    internal string Content => Path.Combine(Root, "content");
+    internal string Blobs => Path.Combine(Root, "content/blobs");
+    internal string Ingests => Path.Combine(Root, "content/ingest");
+    internal string Leases => Path.Combine(Root, "leases");
+    internal string CollectionLock => Path.Combine(Root, "collection.lock");
+    internal string AllImages => Path.Combine(Root, "images");
+    internal string ImagesLock => Path.Combine(Root, "images.lock");
+    internal string Snapshots => Path.Combine(Root, "snapshots");
+
+    internal string Blob(Digest digest) => Path.Combine(Blobs, digest.Algorithm, digest.Hex);
+    internal string ImageFolder(string ns) => Path.Combine(AllImages, ns);
+
     internal string NamespaceFolder(string ns) => Path.Combine(AllContainers, ns);
     internal string ContainerFolder(string ns, string id) => Path.Combine(AllContainers, ns, id);
     internal string Log(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "log");

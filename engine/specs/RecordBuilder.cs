@@ -7,18 +7,19 @@ namespace Containers;
 /// <summary>From what the user said to what the store keeps: everything is checked here, before anything is written.</summary>
 static class RecordBuilder
 {
-    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, string ns, string id)
+    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, string ns, string id)
     {
-        if (o.RootfsPath is null == o.Bundle is null)
+        if ((o.RootfsPath is null ? 0 : 1) + (o.Bundle is null ? 0 : 1) + (image is null ? 0 : 1) != 1)
         {
-            throw new ContainerException(ErrorIds.InvalidArgument, "A container is made from a root filesystem or from a bundle: give RootfsPath or Bundle, one of them.",
+            throw new ContainerException(ErrorIds.InvalidArgument, "A container is made from an image, a root filesystem or a bundle: give Image, RootfsPath or Bundle, one of them.",
                 id, ContainerErrorCategory.InvalidArgument);
         }
         var runtime = o.Runtime ?? engine.Options.Runtime;
         engine.Host.FindRuntime(runtime);
         var joins = new Dictionary<string, string>();
         var pathIds = new Dictionary<string, ulong>();
-        var (rootfs, spec) = o.Bundle is null ? FromRootfs(o, ns, id, joins, pathIds) : FromBundle(o, ns, id);
+        if (image is not null) { o = ImageDefaults.Apply(o, image); }
+        var (rootfs, spec) = o.Bundle is not null ? FromBundle(o, ns, id) : FromRootfs(engine, o, image, ns, id, joins, pathIds);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
         var (stdin, stdout, stderr) = Redirections(o);
 
@@ -29,7 +30,11 @@ static class RecordBuilder
             CreatedAt = DateTimeOffset.UtcNow,
             Bundle = o.Bundle is null ? null : Path.GetFullPath(o.Bundle),
             RootfsPath = rootfs,
-            Overlay = o.Overlay,
+            Overlay = o.Overlay || image is not null,
+            Image = image?.Name,
+            ImageDigest = image?.Digest,
+            ManifestDigest = image?.ManifestDigest,
+            Layers = image?.Layers.ToList(),
             Runtime = runtime,
             Labels = new Dictionary<string, string>(o.Label ?? new Dictionary<string, string>()),
             RestartPolicy = RestartPolicy(o.RestartPolicy),
@@ -46,17 +51,23 @@ static class RecordBuilder
         };
     }
 
-    static (string, Spec) FromRootfs(ContainerCreateOptions o, string ns, string id, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
+    static (string?, Spec) FromRootfs(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, string ns, string id, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
     {
-        var rootfs = Rootfs(o.RootfsPath!);
+        var rootfs = image is null ? Rootfs(o.RootfsPath!) : null;
+        // Of an image's container the task alone has a root as one folder: see CreateTask.
+        var shown = rootfs ?? "rootfs";
         var cgroup = CgroupPath(o.CgroupParent, ns, id);
-        if (o.Spec is null) { return (rootfs, SpecBuilder.Build(o, rootfs, id, cgroup, joins, pathIds)); }
+        if (o.Spec is null)
+        {
+            var users = rootfs is not null ? new UserLookup(rootfs) : new UserLookup(image!.Name, [.. image.Layers.Reverse().Select(engine.Snapshots.LayerFolder)]);
+            return (rootfs, SpecBuilder.Build(o, users, shown, id, cgroup, joins, pathIds));
+        }
 
         RefuseShaping(o, "Spec");
         // A copy: the caller's object stays the caller's.
         var spec = OciJson.ReadSpec(OciJson.WriteSpec(o.Spec));
         Check(spec, id);
-        spec.Root = new Root { Path = rootfs, Readonly = spec.Root?.Readonly };
+        spec.Root = new Root { Path = shown, Readonly = spec.Root?.Readonly };
         (spec.Linux ??= new LinuxConfig()).CgroupsPath ??= cgroup;
         CheckCgroup(spec, id);
         return (rootfs, spec);

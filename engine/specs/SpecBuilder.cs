@@ -10,16 +10,17 @@ static class SpecBuilder
     const int LongestHostName = 64; // sethostname(2)
 
     /// <param name="o">What the user said.</param>
-    /// <param name="rootfs">The absolute folder in which users and groups are looked up.</param>
+    /// <param name="users">Users and groups of the root filesystem.</param>
+    /// <param name="rootfs">What the spec says as its root.</param>
     /// <param name="id">The container's id, which is its host name too.</param>
     /// <param name="cgroupsPath">Absolute.</param>
     /// <param name="joins">Receives OCI namespace type → container id.</param>
     /// <param name="pathIds">Receives OCI namespace type → inode of a namespace that a path names.</param>
-    internal static Spec Build(ContainerCreateOptions o, string rootfs, string id, string cgroupsPath, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
+    internal static Spec Build(ContainerCreateOptions o, UserLookup users, string rootfs, string id, string cgroupsPath, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
     {
         var namespaces = NamespaceSpec.Build(o, joins, pathIds);
         var hostname = HostName(o, id);
-        var found = new UserLookup(rootfs).Find(o.User, o.GroupAdd);
+        var found = users.Find(o.User, o.GroupAdd);
         var rules = Defaults.DeviceRules(o.Privileged);
         var devices = o.Privileged ? DeviceSpec.All() : [];
         foreach (var device in o.Device ?? []) { DeviceSpec.Add(device, devices, rules); }
@@ -63,7 +64,7 @@ static class SpecBuilder
         List<string> arguments = [.. o.Entrypoint ?? [], .. o.ArgumentList ?? []];
         if (arguments.Count == 0 || arguments[0].Length == 0)
         {
-            throw new ContainerException(ErrorIds.InvalidSpec, "There is no program to run: a root filesystem names none. Give ArgumentList, such as sh or /bin/sleep,60.",
+            throw new ContainerException(ErrorIds.InvalidSpec, "There is no program to run: nothing names one. Give ArgumentList, such as sh or /bin/sleep,60.",
                 o.Id, ContainerErrorCategory.InvalidArgument);
         }
         foreach (var argument in arguments) { RefuseNul("ArgumentList", argument); }
@@ -76,6 +77,11 @@ static class SpecBuilder
         if (hostname is not null) { all["HOSTNAME"] = hostname; }
         if (o.Tty) { all["TERM"] = "xterm"; }
         all["HOME"] = home;
+        foreach (var variable in o.ImageEnvironment)
+        {
+            var equals = variable.IndexOf('=');
+            if (equals > 0) { all[variable[..equals]] = variable[(equals + 1)..]; }
+        }
         foreach (var file in o.EnvironmentFile ?? [])
         {
             foreach (var (name, value) in EnvironmentFile.Read(file)) { all[name] = value; }

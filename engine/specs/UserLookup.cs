@@ -14,10 +14,19 @@ sealed class UserLookup
     const int LongestFile = 4 << 20;
 
     readonly string rootfs;
+    readonly IReadOnlyList<string>? layers;
     List<string[]>? users;
     List<string[]>? groups;
 
     internal UserLookup(string rootfs) => this.rootfs = rootfs;
+
+    /// <param name="name">What the layers are of, for messages.</param>
+    /// <param name="layers">Layers of overlayfs that make the root filesystem, the topmost first; nothing is mounted.</param>
+    internal UserLookup(string name, IReadOnlyList<string> layers)
+    {
+        rootfs = name;
+        this.layers = layers;
+    }
 
     internal sealed record Found(User User, string Home);
 
@@ -78,8 +87,15 @@ sealed class UserLookup
         return lines;
     }
 
-    unsafe byte[] ReadInside(string path)
+    byte[] ReadInside(string path)
     {
+        if (layers is not null)
+        {
+            using var merged = new LayeredFolder(layers);
+            if (merged.Find(path, followLast: true) is not { } found || (found.Stat.stx_mode & Libc.S_IFMT) != Libc.S_IFREG) { return []; }
+            using var inLayer = Open(found.Open(Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_NOCTTY));
+            return inLayer is null ? [] : Content(inLayer);
+        }
         using var root = Open(Libc.open(rootfs, Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC));
         if (root is null) { return []; }
         // O_NONBLOCK: a FIFO in the image's place must not hold us up.
@@ -92,19 +108,23 @@ sealed class UserLookup
         }
         using (file)
         {
-            if (file is null) { return []; }
-            if (Libc.statx((int)file.DangerousGetHandle(), Libc.STATX_TYPE | Libc.STATX_SIZE, out var stat) != 0
-                || (stat.stx_mode & 0xf000) != 0x8000 || stat.stx_size > LongestFile) { return []; }
-            var content = new byte[stat.stx_size];
-            var length = 0;
-            while (length < content.Length)
-            {
-                var n = RandomAccess.Read(file, content.AsSpan(length), length);
-                if (n == 0) { break; }
-                length += n;
-            }
-            return content[..length];
+            return file is null ? [] : Content(file);
         }
+    }
+
+    static byte[] Content(SafeFileHandle file)
+    {
+        if (Libc.statx((int)file.DangerousGetHandle(), Libc.STATX_TYPE | Libc.STATX_SIZE, out var stat) != 0
+            || (stat.stx_mode & 0xf000) != 0x8000 || stat.stx_size > LongestFile) { return []; }
+        var content = new byte[stat.stx_size];
+        var length = 0;
+        while (length < content.Length)
+        {
+            var n = RandomAccess.Read(file, content.AsSpan(length), length);
+            if (n == 0) { break; }
+            length += n;
+        }
+        return content[..length];
     }
 
     static SafeFileHandle? Open(int fd) => fd < 0 ? null : new SafeFileHandle(fd, ownsHandle: true);

@@ -26,7 +26,15 @@ public sealed partial class ContainerTasks
         if (files.Exists(ns, id)) { throw ShimErrors.ToException("TaskExists", "", id); }
         var runtime = engine.Host.FindRuntime(record.Runtime);
         var helper = engine.Host.FindHelper();
-        if (!Directory.Exists(record.RootfsPath))
+        foreach (var layer in record.Layers ?? [])
+        {
+            if (engine.Snapshots.Load(layer) is null)
+            {
+                throw new ContainerException(ErrorIds.RootfsNotFound, $"The snapshot '{layer}' of image '{record.Image}' is not there any more, and container '{id}' needs it. Remove the container and make it again.",
+                    layer, ContainerErrorCategory.ObjectNotFound);
+            }
+        }
+        if (record.Layers is null && !Directory.Exists(record.RootfsPath))
         {
             throw new ContainerException(ErrorIds.RootfsNotFound, $"The root filesystem '{record.RootfsPath}' of container '{id}' is not there any more. Put it back, or remove the container.",
                 record.RootfsPath, ContainerErrorCategory.ObjectNotFound);
@@ -86,16 +94,16 @@ public sealed partial class ContainerTasks
     ShimOrders Orders(ContainerRecord record, string folder, string runtime)
     {
         var target = Path.Combine(folder, "rootfs");
-        var mount = new ShimMount { Type = "bind", Source = record.RootfsPath, Target = target, Options = ["rbind"] };
+        var mount = new ShimMount { Type = "bind", Source = record.RootfsPath ?? "", Target = target, Options = ["rbind"] };
         if (record.Overlay)
         {
             var layers = Path.Combine(paths.ContainerFolder(record.Namespace, record.Id), "overlay");
-            // A colon separates lower folders, so one in a path is escaped.
-            var lower = record.RootfsPath.Replace("\\", "\\\\").Replace(":", "\\:");
+            var lower = record.Layers is null ? [record.RootfsPath!] : record.Layers.AsEnumerable().Reverse().Select(engine.Snapshots.LayerFolder);
             mount = new ShimMount
             {
                 Type = "overlay", Source = "overlay", Target = target,
-                Options = [$"lowerdir={lower}", $"upperdir={layers}/upper", $"workdir={layers}/work"],
+                // A colon separates lower folders, so one in a path is escaped.
+                Options = [$"lowerdir={string.Join(':', lower.Select(l => l.Replace("\\", "\\\\").Replace(":", "\\:")))}", $"upperdir={layers}/upper", $"workdir={layers}/work"],
             };
         }
         return new ShimOrders

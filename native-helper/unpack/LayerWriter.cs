@@ -10,6 +10,9 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
     /// <summary>Bytes of data that were written.</summary>
     public long Bytes { get; private set; }
 
+    /// <summary>An entry said what the root folder is like.</summary>
+    public bool HasRoot { get; private set; }
+
     public void Apply(TarEntry entry)
     {
         List<byte[]> parts = Tree.Split(entry.Name, Shown);
@@ -19,6 +22,7 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
             if (entry.Kind != EntryKind.Folder)
                 throw new UnpackException(UnpackException.LayerInvalid, $"'{entry.Shown}' is no name for a file");
             FinishFolder(tree.Root, ".\0"u8.ToArray(), entry);
+            HasRoot = true;
             return;
         }
         // The bookkeeping of aufs, which old layers carry: nothing of it is in the image.

@@ -318,44 +318,8 @@ sealed unsafe class Tree
     /// <summary>Removes what stands there, a folder with everything in it.</summary>
     public void Remove(int parent, byte[] name, Func<string> shown)
     {
-        int removed;
-        fixed (byte* p = name)
-            removed = Libc.unlinkat(parent, p, 0);
-        if (removed == 0 || Libc.errno == Libc.ENOENT)
-            return;
-        if (Libc.errno != Libc.EISDIR)
+        if (FolderTree.Remove(parent, name) < 0)
             throw Failure("unlink", shown);
-        // The kept parent may be inside.
-        int own = LinuxException.Check(Libc.fcntl(parent, Libc.F_DUPFD_CLOEXEC), "dup");
-        try
-        {
-            RemoveFolder(own, name, shown);
-        }
-        finally
-        {
-            Libc.close(own);
-        }
-    }
-
-    void RemoveFolder(int parent, byte[] name, Func<string> shown)
-    {
-        int fd;
-        fixed (byte* p = name)
-            fd = Libc.openat(parent, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
-        if (fd < 0)
-            throw Failure("open", shown);
-        try
-        {
-            foreach (byte[] child in FolderNames.Read(fd))
-                Remove(fd, child, shown);
-        }
-        finally
-        {
-            Libc.close(fd);
-        }
-        fixed (byte* p = name)
-            if (Libc.unlinkat(parent, p, Libc.AT_REMOVEDIR) < 0)
-                throw Failure("rmdir", shown);
     }
 
     /// <summary>What the last call says, put on the archive's account or on the host's.</summary>
@@ -364,31 +328,5 @@ sealed unsafe class Tree
         int errno = Libc.errno;
         bool archive = errno is Libc.ENAMETOOLONG or Libc.ENOTDIR or Libc.ELOOP or Libc.EISDIR or Libc.EINVAL or Libc.EXDEV or Libc.ENOENT or Libc.EMLINK;
         return new UnpackException(archive ? UnpackException.LayerInvalid : UnpackException.UnpackFailed, $"'{shown()}': {new LinuxException(call, null, errno).Message}");
-    }
-}
-
-/// <summary>The names in a folder, without <c>.</c> and <c>..</c>, each ended by a zero.</summary>
-static unsafe class FolderNames
-{
-    public static List<byte[]> Read(int fd)
-    {
-        const int size = 32 << 10;
-        var names = new List<byte[]>();
-        byte[] buffer = new byte[size];
-        fixed (byte* start = buffer)
-        {
-            nint length;
-            while ((length = Libc.getdents64(fd, start, size)) > 0)
-            {
-                for (byte* record = start; record < start + length; record += ((linux_dirent64*)record)->d_reclen)
-                {
-                    ReadOnlySpan<byte> name = System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpanFromNullTerminated(record + linux_dirent64.NameOffset);
-                    if (name is not ([(byte)'.'] or [(byte)'.', (byte)'.']))
-                        names.Add([.. name, 0]);
-                }
-            }
-            LinuxException.Check(length, "getdents64");
-        }
-        return names;
     }
 }

@@ -39,14 +39,14 @@ static class UnpackVerb
         return 1;
     }
 
-    sealed record Result(string DiffId, long Size, long Entries, long Bytes);
+    sealed record Result(string DiffId, long Size, long Entries, long Bytes, bool Root);
 
     static Result Unpack(string layer, string folder, string compression, string? diffId, IReadOnlyList<string> lowers, Below below, Limits limits, bool tellProgress)
     {
         int fd = layer == "-" ? 0 : LinuxException.Check(Libc.open(Path.GetFullPath(layer, Program.InvocationFolder), Libc.O_RDONLY | Libc.O_CLOEXEC), "open", layer);
         string path = Path.GetFullPath(folder, Program.InvocationFolder);
         int root = LinuxException.Check(Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC), "open", folder);
-        if (FolderNames.Read(root).Count > 0)
+        if (FolderTree.Names(root).Count > 0)
             throw new PsrunException($"{folder} is not empty");
         // What an entry's mode says is what it gets.
         Libc.umask(0);
@@ -62,7 +62,7 @@ static class UnpackVerb
         if (diffId is not null && found != diffId)
             throw new UnpackException(UnpackException.DigestMismatch, $"the uncompressed layer is {found}, and {diffId} was asked for");
         tree.SetFolderTimes();
-        return new Result(found, input.Taken, reader.Entries, writer.Bytes);
+        return new Result(found, input.Taken, reader.Entries, writer.Bytes, writer.HasRoot);
     }
 
     static long Number(Options options, string name)
@@ -90,6 +90,7 @@ static class UnpackVerb
         json.WriteNumber("size", result.Size);
         json.WriteNumber("entries", result.Entries);
         json.WriteNumber("bytes", result.Bytes);
+        json.WriteBoolean("root", result.Root);
     });
 
     static void TellProgress(long read) => Line(json => json.WriteNumber("read", read));

@@ -1,0 +1,102 @@
+using System.Security.Cryptography;
+using Containers.Linux;
+using Microsoft.Win32.SafeHandles;
+using Mono.Unix.Native;
+
+namespace Containers;
+
+/// <summary>Content on its way into the store: hashed while it is written, on disk before it gets its name, gone when it is not committed.</summary>
+sealed class Ingest : IDisposable
+{
+    readonly HostPaths paths;
+    readonly string path;
+    readonly FileLock file;
+    readonly IncrementalHash hash;
+    readonly string algorithm;
+    readonly bool keep;
+    bool done;
+
+    Ingest(HostPaths paths, string path, FileLock file, string algorithm, bool keep)
+    {
+        this.paths = paths;
+        this.path = path;
+        this.file = file;
+        this.algorithm = algorithm;
+        this.keep = keep;
+        hash = Digest.NewHash(algorithm);
+    }
+
+    internal long Length { get; private set; }
+
+    internal static Ingest Begin(HostPaths paths, string algorithm = "sha256")
+    {
+        Folders.Make(paths.Ingests);
+        var path = Path.Combine(paths.Ingests, "new-" + Names.Random());
+        return new Ingest(paths, path, FileLock.Take(path), algorithm, keep: false);
+    }
+
+    /// <summary>An ingest that can be gone on with: what an earlier one left is read again and hashed. Waits for another process that has the same in hand.</summary>
+    internal static async Task<Ingest> ResumeAsync(HostPaths paths, Digest digest, CancellationToken cancel)
+    {
+        Folders.Make(paths.Ingests);
+        var path = Path.Combine(paths.Ingests, $"{digest.Algorithm}-{digest.Hex}");
+        var ingest = new Ingest(paths, path, await FileLock.TakeAsync(path, cancel).ConfigureAwait(false), digest.Algorithm, keep: true);
+        var buffer = new byte[1 << 20];
+        int n;
+        while ((n = RandomAccess.Read(ingest.file.Handle, buffer, ingest.Length)) > 0)
+        {
+            cancel.ThrowIfCancellationRequested();
+            ingest.hash.AppendData(buffer, 0, n);
+            ingest.Length += n;
+        }
+        return ingest;
+    }
+
+    internal void Write(ReadOnlySpan<byte> content)
+    {
+        try { RandomAccess.Write(file.Handle, content, Length); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(path, e); }
+        hash.AppendData(content);
+        Length += content.Length;
+    }
+
+    /// <summary>Begins anew.</summary>
+    internal void Reset()
+    {
+        if (Libc.ftruncate((int)file.Handle.DangerousGetHandle(), 0) != 0) { throw Folders.Unavailable(path, new LinuxException("ftruncate", path, Libc.errno)); }
+        hash.GetHashAndReset();
+        Length = 0;
+    }
+
+    /// <summary>Gives the content its name.</summary>
+    /// <exception cref="ContainerException"><c>DigestMismatch</c>: nothing stays of it.</exception>
+    internal Digest Commit(Digest? expected)
+    {
+        var found = Digest.From(algorithm, hash.GetHashAndReset());
+        if (expected is { } wanted && found != wanted)
+        {
+            Remove();
+            throw ContentStore.Mismatch(wanted, found);
+        }
+        var target = paths.Blob(found);
+        Folders.Make(Path.GetDirectoryName(target)!);
+        if (Libc.fsync((int)file.Handle.DangerousGetHandle()) != 0) { throw Folders.Unavailable(path, new LinuxException("fsync", path, Libc.errno)); }
+        if (Stdlib.rename(path, target) != 0) { throw Folders.Unavailable(target, null); }
+        Folders.Sync(Path.GetDirectoryName(target)!);
+        done = true;
+        return found;
+    }
+
+    void Remove()
+    {
+        file.RemoveAndDispose();
+        done = true;
+    }
+
+    public void Dispose()
+    {
+        hash.Dispose();
+        if (!done && !keep) { Remove(); }
+        file.Dispose();
+    }
+}

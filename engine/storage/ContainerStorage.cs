@@ -1,0 +1,180 @@
+namespace Containers;
+
+/// <summary>What the store holds and how much of it could be freed.</summary>
+public sealed class ContainerStorageMeasurement
+{
+    /// <summary><c>Content</c>, <c>Snapshots</c> or <c>Containers</c>.</summary>
+    public required string Type { get; init; }
+
+    public required int Count { get; init; }
+
+    /// <summary>How many of them an image or a container needs.</summary>
+    public required int Active { get; init; }
+
+    /// <summary>Bytes; what several share counts once.</summary>
+    public required long Size { get; init; }
+
+    /// <summary>Bytes that nothing needs.</summary>
+    public required long Reclaimable { get; init; }
+}
+
+/// <summary>Something that nothing needs.</summary>
+public sealed class ContainerGarbage
+{
+    /// <summary><c>Content</c>, <c>Snapshot</c> or <c>Ingest</c>.</summary>
+    public required string Type { get; init; }
+
+    /// <summary>The digest or the key.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public required long Size { get; init; }
+
+    public override string ToString() => $"{Type} {Name}";
+}
+
+/// <summary>
+/// Frees what neither an image, nor a container, nor work in progress needs. Roots are the images of all container namespaces and the
+/// containers; work in progress holds a lease.
+/// </summary>
+public sealed class ContainerStorage
+{
+    static readonly TimeSpan BrokenDownload = TimeSpan.FromDays(1);
+
+    readonly ContainerEngine engine;
+    readonly HostPaths paths;
+    readonly ImageIndexFile index;
+
+    internal ContainerStorage(ContainerEngine engine)
+    {
+        this.engine = engine;
+        paths = engine.Paths;
+        index = new ImageIndexFile(paths);
+    }
+
+    /// <summary>What <see cref="Collect"/> would free now.</summary>
+    public IReadOnlyList<ContainerGarbage> Find()
+    {
+        engine.Containers.CheckFormat();
+        if (!Directory.Exists(paths.Root)) { return []; }
+        using var collecting = FileLock.Take(paths.CollectionLock);
+        return Unneeded();
+    }
+
+    /// <summary>Frees it, and tells what it was.</summary>
+    public IReadOnlyList<ContainerGarbage> Collect()
+    {
+        engine.Containers.CheckFormat();
+        if (!Directory.Exists(paths.Root)) { return []; }
+        IReadOnlyList<ContainerGarbage> garbage;
+        // Nobody can begin to use something between the look and the removal; what takes long comes after.
+        using (FileLock.Take(paths.CollectionLock))
+        {
+            garbage = Unneeded();
+            foreach (var one in garbage)
+            {
+                if (one.Type == "Content") { engine.Content.Delete(Digest.Parse(one.Name)); }
+                else if (one.Type == "Snapshot") { engine.Snapshots.Discard(one.Name); }
+                else { FileLock.TryTake(Path.Combine(paths.Ingests, one.Name))?.RemoveAndDispose(); }
+            }
+        }
+        engine.Snapshots.Sweep();
+        return garbage;
+    }
+
+    /// <summary>Sizes by kind.</summary>
+    public IReadOnlyList<ContainerStorageMeasurement> Measure()
+    {
+        var garbage = Find();
+        var content = engine.Content.List().ToList();
+        var snapshots = engine.Snapshots.Entries().Keys.Select(k => engine.Snapshots.Load(k)?.Bytes ?? 0).ToList();
+        var containers = index.Namespaces().Union(engine.Containers.ListNamespaces()).SelectMany(ns => engine.Containers.ListIds(ns).Select(id => FolderSize(paths.ContainerFolder(ns, id)))).ToList();
+        return
+        [
+            Line("Content", content.Count, content.Sum(c => c.Size), [.. garbage.Where(g => g.Type is "Content" or "Ingest")]),
+            Line("Snapshots", snapshots.Count, snapshots.Sum(), [.. garbage.Where(g => g.Type == "Snapshot")]),
+            Line("Containers", containers.Count, containers.Sum(), []),
+        ];
+
+        static ContainerStorageMeasurement Line(string type, int count, long size, List<ContainerGarbage> unneeded) => new()
+        {
+            Type = type, Count = count, Active = count - unneeded.Count(g => g.Type != "Ingest"), Size = size, Reclaimable = unneeded.Sum(g => g.Size),
+        };
+    }
+
+    static long FolderSize(string folder)
+    {
+        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true };
+        return new DirectoryInfo(folder) is { Exists: true } info ? info.EnumerateFiles("*", options).Sum(f => f.Exists ? f.Length : 0) : 0;
+    }
+
+    List<ContainerGarbage> Unneeded()
+    {
+        var (blobs, snapshots) = Needed();
+        var since = Lease.OldestLiving(paths);
+        bool Old(DateTime used) => since is null || used < since;
+        var garbage = new List<ContainerGarbage>();
+        foreach (var content in engine.Content.List())
+        {
+            if (!blobs.Contains(content.Digest) && Old(content.UsedAt.UtcDateTime)) { garbage.Add(new ContainerGarbage { Type = "Content", Name = content.Digest, Size = content.Size }); }
+        }
+        foreach (var key in engine.Snapshots.Entries().Keys)
+        {
+            var used = File.GetLastWriteTimeUtc(Path.Combine(engine.Snapshots.Folder(key), "snapshot.json"));
+            if (!snapshots.Contains(key) && Old(used)) { garbage.Add(new ContainerGarbage { Type = "Snapshot", Name = key, Size = engine.Snapshots.Load(key)?.Bytes ?? 0 }); }
+        }
+        if (!Directory.Exists(paths.Ingests)) { return garbage; }
+        foreach (var file in new DirectoryInfo(paths.Ingests).EnumerateFiles())
+        {
+            // Half a download is gone on with for a day.
+            var resumable = !file.Name.StartsWith("new-", StringComparison.Ordinal) && DateTime.UtcNow - file.LastWriteTimeUtc < BrokenDownload;
+            if (resumable || !Old(file.LastWriteTimeUtc)) { continue; }
+            using var free = FileLock.TryTake(file.FullName);
+            if (free is not null) { garbage.Add(new ContainerGarbage { Type = "Ingest", Name = file.Name, Size = file.Length }); }
+        }
+        return garbage;
+    }
+
+    (HashSet<string> Blobs, HashSet<string> Snapshots) Needed()
+    {
+        var blobs = new HashSet<string>(StringComparer.Ordinal);
+        var snapshots = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var ns in index.Namespaces())
+        {
+            foreach (var image in index.Load(ns)) { Reach(image, blobs, snapshots); }
+        }
+        foreach (var ns in engine.Containers.ListNamespaces())
+        {
+            foreach (var id in engine.Containers.ListIds(ns))
+            {
+                if (engine.Containers.TryLoadAny(ns, id) is not { } container) { continue; }
+                snapshots.UnionWith(container.Layers ?? []);
+                if (container.ManifestDigest is { } manifest) { Reach(new Descriptor { Digest = manifest }, blobs, snapshots); }
+            }
+        }
+        return (blobs, snapshots);
+    }
+
+    // Everything that a document names is kept, known or not: what is damaged or odd is not a reason to throw away more.
+    void Reach(Descriptor descriptor, HashSet<string> blobs, HashSet<string> snapshots)
+    {
+        if (!Digest.TryParse(descriptor.Digest, out var digest) || !blobs.Add(descriptor.Digest!)) { return; }
+        var document = MediaTypes.IsIndex(descriptor.MediaType) || MediaTypes.IsManifest(descriptor.MediaType) || descriptor.MediaType is null;
+        if (!document || engine.Content.Find(digest) is not { Size: <= ImageGraph.LargestManifest }) { return; }
+        try
+        {
+            var record = engine.Images.Graph.Read(descriptor);
+            foreach (var child in record.Manifests ?? []) { Reach(child, blobs, snapshots); }
+            foreach (var blob in (IEnumerable<Descriptor?>)[record.Config, .. record.Layers ?? []])
+            {
+                if (blob?.Digest is { } name) { blobs.Add(name); }
+            }
+            if (record.Manifests is not null) { return; }
+            foreach (var manifest in engine.Images.Graph.Manifests(descriptor))
+            {
+                if (manifest is { IsImage: true, Config: not null, Manifest.Layers.Count: > 0 }) { snapshots.UnionWith(ImageStore.LayersOf(manifest).Select(l => l.Key)); }
+            }
+        }
+        catch (ContainerException) { }
+    }
+}

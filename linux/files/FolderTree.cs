@@ -1,0 +1,57 @@
+namespace Containers.Linux;
+
+/// <summary>Folders by descriptors and names as bytes: what came out of an archive need not be UTF-8, and .NET cannot name it.</summary>
+public static unsafe class FolderTree
+{
+    /// <summary>The names in an open folder, without <c>.</c> and <c>..</c>, each ended by a zero.</summary>
+    /// <exception cref="LinuxException"></exception>
+    public static List<byte[]> Names(int fd)
+    {
+        const int size = 32 << 10;
+        var names = new List<byte[]>();
+        byte[] buffer = new byte[size];
+        fixed (byte* start = buffer)
+        {
+            nint length;
+            while ((length = Libc.getdents64(fd, start, size)) > 0)
+            {
+                for (byte* record = start; record < start + length; record += ((linux_dirent64*)record)->d_reclen)
+                {
+                    ReadOnlySpan<byte> name = System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpanFromNullTerminated(record + linux_dirent64.NameOffset);
+                    if (name is not ([(byte)'.'] or [(byte)'.', (byte)'.']))
+                        names.Add([.. name, 0]);
+                }
+            }
+            LinuxException.Check(length, "getdents64");
+        }
+        return names;
+    }
+
+    /// <summary>Removes what stands there, a folder with everything in it, without following links. What is gone already is no error.</summary>
+    /// <param name="name">One name, ended by a zero.</param>
+    /// <returns>0, or -1 and errno.</returns>
+    public static int Remove(int parent, byte[] name)
+    {
+        fixed (byte* p = name)
+        {
+            if (Libc.unlinkat(parent, p, 0) == 0 || Libc.errno == Libc.ENOENT)
+                return 0;
+            if (Libc.errno is not (Libc.EISDIR or Libc.EPERM))
+                return -1;
+            int fd = Libc.openat(parent, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+            if (fd < 0)
+                return -1;
+            try
+            {
+                foreach (byte[] child in Names(fd))
+                    if (Remove(fd, child) < 0)
+                        return -1;
+            }
+            finally
+            {
+                Libc.close(fd);
+            }
+            return Libc.unlinkat(parent, p, Libc.AT_REMOVEDIR) == 0 || Libc.errno == Libc.ENOENT ? 0 : -1;
+        }
+    }
+}

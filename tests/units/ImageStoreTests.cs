@@ -1,0 +1,195 @@
+using System.Text;
+using System.Text.Json;
+using Xunit;
+
+namespace Containers.Tests.Units;
+
+/// <summary>Content, names and leases: what is seen is whole, and what is needed stays. Nothing is unpacked here.</summary>
+public sealed class ImageStoreTests : IDisposable
+{
+    readonly string folder = Directory.CreateTempSubdirectory("images-").FullName;
+    readonly ContainerEngine engine;
+
+    public ImageStoreTests()
+    {
+        File.SetUnixFileMode(folder, (UnixFileMode)0x1c0);
+        engine = NewEngine();
+        engine.Containers.OpenForWriting();
+    }
+
+    ContainerEngine NewEngine() => new(new ContainerHostOptions { Root = Path.Combine(folder, "root"), RunRoot = Path.Combine(folder, "run") });
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    static CancellationToken Limit => new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
+
+    string Layout(string name, params (string Name, string Text)[] images)
+    {
+        var path = Path.Combine(folder, name);
+        Directory.CreateDirectory(Path.Combine(path, "blobs/sha256"));
+        var entries = images.Select(image =>
+        {
+            var layer = Blob(path, Encoding.UTF8.GetBytes(image.Text));
+            var config = Blob(path, JsonSerializer.SerializeToUtf8Bytes(new { os = "linux", architecture = "amd64", rootfs = new { type = "layers", diff_ids = new[] { layer.digest } } }));
+            var manifest = Blob(path, JsonSerializer.SerializeToUtf8Bytes(new
+            {
+                schemaVersion = 2, config = new { mediaType = MediaTypes.Config, config.digest, config.size }, layers = new[] { new { mediaType = MediaTypes.Layer, layer.digest, layer.size } },
+            }));
+            return new { mediaType = MediaTypes.Manifest, manifest.digest, manifest.size, annotations = new Dictionary<string, string> { ["org.opencontainers.image.ref.name"] = image.Name } };
+        }).ToArray();
+        File.WriteAllBytes(Path.Combine(path, "index.json"), JsonSerializer.SerializeToUtf8Bytes(new { schemaVersion = 2, manifests = entries }));
+        File.WriteAllText(Path.Combine(path, "oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}");
+        return path;
+    }
+
+    static (string digest, int size) Blob(string path, byte[] content)
+    {
+        var digest = Digest.Of(content);
+        File.WriteAllBytes(Path.Combine(path, "blobs/sha256", digest.Hex), content);
+        return (digest.ToString(), content.Length);
+    }
+
+    Task<IReadOnlyList<ContainerImage>> Import(string path) => engine.Images.ImportAsync(path, new ImageImportOptions { NoUnpack = true, ContainerNamespace = "t" }, cancel: Limit);
+
+    [Fact]
+    public async Task Content_gets_its_name_only_when_it_is_what_was_said()
+    {
+        var content = "some content"u8.ToArray();
+        var (digest, size) = await engine.Content.PutAsync(new MemoryStream(content), null, null, 1000, null, Limit);
+        Assert.Equal((Digest.Of(content), content.LongLength), (digest, size));
+        Assert.True(await engine.Content.VerifyAsync(digest, Limit));
+        Assert.Equal((UnixFileMode)0x180, File.GetUnixFileMode(engine.Content.Find(digest)!.Path));
+
+        var other = Digest.Of("other"u8);
+        await Failing(ErrorIds.DigestMismatch, engine.Content.PutAsync(new MemoryStream(content), other, null, 1000, null, Limit));
+        await Failing(ErrorIds.SizeMismatch, engine.Content.PutAsync(new MemoryStream("other"u8.ToArray()), other, 4, 1000, null, Limit));
+        await Failing(ErrorIds.SizeMismatch, engine.Content.PutAsync(new MemoryStream("other"u8.ToArray()), other, 6, 1000, null, Limit));
+        await Failing(ErrorIds.SizeMismatch, engine.Content.PutAsync(new MemoryStream(new byte[5000]), null, null, 1000, null, Limit));
+        Assert.Null(engine.Content.Find(other));
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder, "root/content/ingest")));
+    }
+
+    static async Task Failing(string id, Task work) => Assert.Equal(id, (await Assert.ThrowsAsync<ContainerException>(() => work)).Id);
+
+    [Fact]
+    public async Task An_ingest_goes_on_where_another_ended()
+    {
+        var content = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 10_000)));
+        var digest = Digest.Of(content);
+        using (var first = await Ingest.ResumeAsync(engine.Paths, digest, Limit)) { first.Write(content.AsSpan(0, 5000)); }
+        using (var second = await Ingest.ResumeAsync(engine.Paths, digest, Limit))
+        {
+            Assert.Equal(5000, second.Length);
+            // One at a time: another waits.
+            using var soon = new CancellationTokenSource(TimeSpan.FromMilliseconds(100));
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Ingest.ResumeAsync(engine.Paths, digest, soon.Token));
+            second.Write(content.AsSpan(5000));
+            Assert.Equal(digest, second.Commit(digest));
+        }
+        Assert.True(await engine.Content.VerifyAsync(digest, Limit));
+    }
+
+    [Fact]
+    public async Task What_is_used_is_kept_and_the_rest_is_freed()
+    {
+        await Import(Layout("l", ("one:1", "layer one"), ("two:1", "layer two")));
+        Assert.Equal(6, engine.Content.List().Count());
+        engine.Images.Remove("one:1", containerNamespace: "t");
+        Assert.Equal(3, engine.Content.List().Count());
+        Assert.Equal(["docker.io/library/two:1"], engine.Images.ListNames("t"));
+
+        var stray = engine.Content.Put("stray"u8.ToArray());
+        using (Lease.Take(engine.Paths))
+        {
+            // Stored before the lease and not used since: nobody's.
+            File.SetLastWriteTimeUtc(engine.Paths.Blob(stray), DateTime.UtcNow.AddHours(-1));
+            var fresh = engine.Content.Put("fresh"u8.ToArray());
+            Assert.Equal([stray.ToString()], engine.Storage.Find().Select(g => g.Name));
+            Assert.True(engine.Content.Use(stray));
+            Assert.Empty(engine.Storage.Collect());
+            Assert.NotNull(engine.Content.Find(fresh));
+        }
+        Assert.Equal(2, engine.Storage.Collect().Count);
+        engine.Images.Remove("two:1", containerNamespace: "t");
+        Assert.Empty(engine.Content.List());
+        Assert.False(Directory.Exists(Path.Combine(folder, "root/images/t")));
+    }
+
+    /// <summary>Eight at once import, tag, read and remove images that share layers: nobody fails, and nothing of a listed image is ever missing.</summary>
+    [Fact]
+    public async Task Many_at_once_lose_nothing()
+    {
+        var layouts = Enumerable.Range(0, 4).Select(i => Layout($"l{i}", ($"i{i}:1", "shared"), ($"j{i}:1", $"own {i}"))).ToArray();
+        var until = DateTime.UtcNow.AddSeconds(Environment.GetEnvironmentVariable("CONTAINERS_TEST_LONG") == "1" ? 60 : 4);
+        var done = 0;
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
+        {
+            var random = new Random(worker);
+            var own = NewEngine();
+            while (DateTime.UtcNow < until)
+            {
+                var i = random.Next(4);
+                foreach (var image in await own.Images.ImportAsync(layouts[i], new ImageImportOptions { NoUnpack = true, ContainerNamespace = "t" }, cancel: Limit)) { Assert.NotNull(image.ManifestDigest); }
+                try
+                {
+                    own.Images.Tag($"i{i}:1", $"t{worker}:{i}", force: true, "t");
+                    Assert.True((await own.Images.TestAsync($"t{worker}:{i}", read: true, "t", Limit)).IsComplete);
+                    own.Images.Remove($"t{worker}:{i}", containerNamespace: "t");
+                    own.Images.Remove($"{(random.Next(2) == 0 ? 'i' : 'j')}{i}:1", containerNamespace: "t");
+                }
+                catch (ContainerException e) when (e.Id == ErrorIds.ImageNotFound) { } // another was quicker
+                Interlocked.Increment(ref done);
+            }
+        })));
+        Assert.True(done > 8);
+        foreach (var name in engine.Images.ListNames("t"))
+        {
+            Assert.True((await engine.Images.TestAsync(name, read: true, "t", Limit)).IsComplete);
+            engine.Images.Remove(name, containerNamespace: "t");
+        }
+        Assert.Empty(engine.Content.List());
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder, "root/leases")));
+    }
+
+    [Fact]
+    public void A_damaged_list_is_told_and_not_overwritten()
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "root/images/t"));
+        var path = Path.Combine(folder, "root/images/t/index.json");
+        File.WriteAllText(path, "{ nonsense");
+        Assert.Equal(ErrorIds.StoreDamaged, Assert.Throws<ContainerException>(() => engine.Images.List("t").ToList()).Id);
+        Assert.Equal(ErrorIds.StoreDamaged, Assert.Throws<ContainerException>(() => engine.Storage.Collect()).Id);
+        Assert.Equal("{ nonsense", File.ReadAllText(path));
+    }
+
+    [Theory]
+    [InlineData("{\"schemaVersion\":2,\"config\":{\"digest\":\"x\"}}")]
+    [InlineData("{\"schemaVersion\":2}")]
+    [InlineData("{\"schemaVersion\":3,\"manifests\":[]}")]
+    [InlineData("{\"schemaVersion\":2,\"manifests\":[null]}")]
+    [InlineData("{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"sha256:../../etc/passwd\"}]}")]
+    [InlineData("{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"config\":{},\"layers\":[]}")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("{{{{")]
+    public void Malformed_manifests_are_refused(string document)
+    {
+        var content = Encoding.UTF8.GetBytes(document);
+        var digest = engine.Content.Put(content);
+        var failure = Assert.Throws<ContainerException>(() => engine.Images.Graph.Manifests(new Descriptor { Digest = digest.ToString(), Size = content.Length }));
+        Assert.Equal(ErrorIds.ImageInvalid, failure.Id);
+    }
+
+    [Fact]
+    public void Deep_and_endless_indexes_end()
+    {
+        var inner = "{\"schemaVersion\":2,\"manifests\":[]}"u8.ToArray();
+        for (var depth = 0; depth < 12; depth++)
+        {
+            var digest = engine.Content.Put(inner);
+            inner = JsonSerializer.SerializeToUtf8Bytes(new { schemaVersion = 2, manifests = new[] { new { mediaType = MediaTypes.Index, digest = digest.ToString(), size = inner.Length } } });
+        }
+        var root = engine.Content.Put(inner);
+        Assert.Equal(ErrorIds.ImageInvalid, Assert.Throws<ContainerException>(() => engine.Images.Graph.Manifests(new Descriptor { MediaType = MediaTypes.Index, Digest = root.ToString() })).Id);
+    }
+}
