@@ -94,34 +94,41 @@ static class Multiplexed
 {
     const int SocketCall = 102, Ipc = 117;
 
-    static readonly string[] s_sockets =
-    [
-        "socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair", "send", "recv", "sendto", "recvfrom", "shutdown", "setsockopt",
-        "getsockopt", "sendmsg", "recvmsg", "accept4", "recvmmsg", "sendmmsg",
-    ];
-
     /// <summary>The call that takes this one along, and its number there; null for a call that comes by itself alone.</summary>
-    public static (int Way, int Call)? Find(string name)
+    public static (int Way, int Call)? Find(string name) => name switch
     {
-        int socket = Array.IndexOf(s_sockets, name);
-        if (socket >= 0)
-            return (SocketCall, socket + 1);
-        int ipc = name switch
-        {
-            "semop" => 1,
-            "semget" => 2,
-            "semctl" => 3,
-            "semtimedop" => 4,
-            "msgsnd" => 11,
-            "msgrcv" => 12,
-            "msgget" => 13,
-            "msgctl" => 14,
-            "shmat" => 21,
-            "shmdt" => 22,
-            "shmget" => 23,
-            "shmctl" => 24,
-            _ => 0,
-        };
-        return ipc == 0 ? null : (Ipc, ipc);
-    }
+        "socket" => (SocketCall, 1),
+        "bind" => (SocketCall, 2),
+        "connect" => (SocketCall, 3),
+        "listen" => (SocketCall, 4),
+        "accept" => (SocketCall, 5),
+        "getsockname" => (SocketCall, 6),
+        "getpeername" => (SocketCall, 7),
+        "socketpair" => (SocketCall, 8),
+        "send" => (SocketCall, 9),
+        "recv" => (SocketCall, 10),
+        "sendto" => (SocketCall, 11),
+        "recvfrom" => (SocketCall, 12),
+        "shutdown" => (SocketCall, 13),
+        "setsockopt" => (SocketCall, 14),
+        "getsockopt" => (SocketCall, 15),
+        "sendmsg" => (SocketCall, 16),
+        "recvmsg" => (SocketCall, 17),
+        "accept4" => (SocketCall, 18),
+        "recvmmsg" => (SocketCall, 19),
+        "sendmmsg" => (SocketCall, 20),
+        "semop" => (Ipc, 1),
+        "semget" => (Ipc, 2),
+        "semctl" => (Ipc, 3),
+        "semtimedop" => (Ipc, 4),
+        "msgsnd" => (Ipc, 11),
+        "msgrcv" => (Ipc, 12),
+        "msgget" => (Ipc, 13),
+        "msgctl" => (Ipc, 14),
+        "shmat" => (Ipc, 21),
+        "shmdt" => (Ipc, 22),
+        "shmget" => (Ipc, 23),
+        "shmctl" => (Ipc, 24),
+        _ => null,
+    };
 }

@@ -15,34 +15,53 @@ public static partial class SyscallTable
 {
     const int Columns = 5;
 
+    // Slots for twice as many names as there are, by hash and then by the next free one: where a line begins, and 0 for nothing, so the first line is at 1.
+    const int Slots = 1024;
+    static ushort[]? s_slots;
+
     /// <summary>The numbers of a call; -1 where an ABI does not have it. False for a name that none has.</summary>
     public static bool TryFind(string name, out SyscallNumbers numbers)
     {
-        numbers = default;
-        // Beyond the blank of a line are numbers.
-        if (name.Contains(' '))
-            return false;
         ReadOnlySpan<byte> lines = Lines;
-        int low = 0, high = lines.Length;
-        while (low < high)
+        ushort[] slots = s_slots ??= Index(lines);
+        uint hash = Start;
+        foreach (char c in name)
+            hash = Hash(hash, c);
+        for (uint slot = hash % Slots; slots[slot] != 0; slot = (slot + 1) % Slots)
         {
-            int start = low + (high - low) / 2;
-            while (start > low && lines[start - 1] != '\n')
-                start--;
-            int end = start + lines[start..].IndexOf((byte)'\n') + 1;
-            int order = Compare(name, lines[start..end]);
-            if (order == 0)
+            ReadOnlySpan<byte> line = lines[(slots[slot] - 1)..];
+            if (IsFor(name, line))
             {
-                numbers = Read(lines[(start + name.Length + 1)..end]);
+                numbers = Read(line[(name.Length + 1)..]);
                 return true;
             }
-            if (order < 0)
-                high = start;
-            else
-                low = end;
         }
+        numbers = default;
         return false;
     }
+
+    static ushort[] Index(ReadOnlySpan<byte> lines)
+    {
+        var slots = new ushort[Slots];
+        for (int start = 0; start < lines.Length;)
+        {
+            uint hash = Start;
+            int at = start;
+            for (; lines[at] != ' '; at++)
+                hash = Hash(hash, lines[at]);
+            uint slot = hash % Slots;
+            while (slots[slot] != 0)
+                slot = (slot + 1) % Slots;
+            slots[slot] = (ushort)(start + 1);
+            start = at + lines[at..].IndexOf((byte)'\n') + 1;
+        }
+        return slots;
+    }
+
+    // FNV-1a
+    const uint Start = 2166136261;
+
+    static uint Hash(uint hash, uint c) => (hash ^ c) * 16777619;
 
     /// <summary>Every name, in the order of their bytes.</summary>
     public static List<string> Names()
@@ -53,13 +72,12 @@ public static partial class SyscallTable
         return names;
     }
 
-    static int Compare(string name, ReadOnlySpan<byte> line)
+    static bool IsFor(string name, ReadOnlySpan<byte> line)
     {
-        for (int i = 0; i < name.Length; i++)
-            if (name[i] != line[i])
-                // A blank ends the line's name, and may not be part of the other.
-                return line[i] == ' ' || name[i] > line[i] ? 1 : -1;
-        return line[name.Length] == ' ' ? 0 : -1;
+        int i = 0;
+        while (i < name.Length && line[i] != ' ' && line[i] == name[i])
+            i++;
+        return i == name.Length && line[i] == ' ';
     }
 
     static SyscallNumbers Read(ReadOnlySpan<byte> columns)
