@@ -21,6 +21,7 @@ public sealed partial class LinuxNamespaces
         var places = PlanCreate(o);
         var helper = engine.Host.FindHelper();
         var madeFolder = false;
+        int? init = null;
         try
         {
             Folders.MakeRoot(engine.Paths.RunRoot);
@@ -32,7 +33,7 @@ public sealed partial class LinuxNamespaces
                     Folders.Make(o.Folder);
                     madeFolder = true;
                 }
-                _ = HelperCall.Run(helper, Arguments(o, places), answer => 0, (id, words) => Failed(id, words, places));
+                init = HelperCall.Run(helper, Arguments(o, places), answer => answer.GetProperty("initPid") is { ValueKind: System.Text.Json.JsonValueKind.Number } pid ? pid.GetInt32() : (int?)null, (id, words) => Failed(id, words, places));
                 if (o.Folder is not null)
                 {
                     foreach (var place in places) { NamespaceStore.Remember(engine.Paths, Identify(place).Id, place); }
@@ -46,8 +47,26 @@ public sealed partial class LinuxNamespaces
                 ? new ContainerException(ErrorIds.HostRefused, $"The namespaces cannot be kept: {refused.Message}. Are you root?", places[0], ContainerErrorCategory.PermissionDenied, e)
                 : e;
         }
-        var now = Snapshot();
-        return [.. places.Select(place => now.Find(Identify(place).Id)!)];
+        return Describe(places, init);
+    }
+
+    // What has just been made is held by what is known here: the host need not be looked through for it.
+    List<LinuxNamespace> Describe(IReadOnlyList<string> places, int? init)
+    {
+        var found = new Dictionary<ulong, NamespaceFound>();
+        var ids = new List<ulong>();
+        foreach (var place in places)
+        {
+            var (type, id) = Identify(place);
+            var one = new NamespaceFound(File(type), id);
+            one.Mounts.Add(new NamespaceMount(place, 0, null));
+            if (init is { } pid && type is (LinuxNamespaceType.Pid or LinuxNamespaceType.User)) { one.AddMember(pid); }
+            found[id] = one;
+            ids.Add(id);
+        }
+        NamespaceRelations.Resolve(found);
+        var folders = NamespaceStore.Folders(engine.Paths);
+        return [.. ids.Select(id => LinuxNamespaceSnapshot.Build(found[id], [], folders))];
     }
 
     void CleanUp(string? folder)

@@ -52,7 +52,7 @@ public sealed class LinuxNamespaceSnapshot
     public IReadOnlyList<LinuxNamespace> OfContainer(string id, string? containerNamespace = null) =>
         OfProcess(engine.Tasks.Get(id, containerNamespace).ProcessId ?? throw ShimErrors.NotRunning(id));
 
-    static LinuxNamespace Build(NamespaceFound one, Dictionary<ulong, string> containers, IReadOnlyList<string> folders)
+    internal static LinuxNamespace Build(NamespaceFound one, Dictionary<ulong, string> containers, IReadOnlyList<string> folders)
     {
         var holder = one.Processes > 0 || one.ChildrenOf is not null ? LinuxNamespaceHolder.Process
             : one.Mounts.Count > 0 ? LinuxNamespaceHolder.BindMount

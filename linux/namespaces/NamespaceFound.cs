@@ -45,10 +45,10 @@ public sealed class NamespaceFound(string type, ulong id)
     /// <summary>Who made a user namespace, as the caller's user namespace counts.</summary>
     public uint? OwnerUser { get; set; }
 
-    internal void AddMember(int pid)
+    /// <summary>Adds a process that is in it; in rising order.</summary>
+    public void AddMember(int pid)
     {
         Processes++;
-        // Pids come in rising order.
         LowestPid ??= pid;
     }
 }

@@ -1,8 +1,9 @@
 namespace Containers.Linux;
 
 /// <summary>Who owns a namespace and what it is below: ioctl_nsfs(2). Namespaces that only their children hold are found this way.</summary>
-static unsafe class NamespaceRelations
+public static unsafe class NamespaceRelations
 {
+    /// <summary>Fills in what only the kernel knows, and adds namespaces that come up thereby.</summary>
     public static void Resolve(Dictionary<ulong, NamespaceFound> found)
     {
         foreach (NamespaceFound one in new List<NamespaceFound>(found.Values))

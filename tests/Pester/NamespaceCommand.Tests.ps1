@@ -62,6 +62,8 @@ Describe 'New-Namespace' {
         $made = New-Namespace "$mark-p" -Type Pid, Net -KeepInit
         ($made | Where-Object Type -eq Pid).ProcessCount | Should -Be 1
         ($made | Where-Object Type -eq Net).ProcessCount | Should -Be 0
+        # What is told at once is what is found then.
+        foreach ($one in $made) { (Get-Namespace -Id $one.Id | ConvertTo-Json) | Should -Be ($one | ConvertTo-Json) }
         $init = ($made | Where-Object Type -eq Pid).ProcessId
         # It reaps what comes to it, and no signal from inside ends it.
         Invoke-NamespaceCommand "$mark-p" -Type Pid -- sh -c 'kill -TERM 1; kill -KILL 1; (true &) ; echo $$' | Should -BeGreaterThan 1
@@ -317,6 +319,14 @@ Describe 'Containers and namespaces' {
         # They outlive the container.
         Remove-Container web -Force
         (Get-Kept).Count | Should -Be 5
+    }
+
+    It 'take a user namespace, and the others that it owns' {
+        $made = New-Namespace "$mark-o" -Type User, Net, Uts -HostName mapped -UidMap 0:0:2000 -GidMap 0:0:2000
+        $of = @{}
+        $made | ForEach-Object { $of["$($_.Type)"] = $_ }
+        Invoke-Container owned -RootfsPath $root -Remove -UserNamespace $of.User -Network $of.Net -UtsNamespace $of.Uts -- sh -c 'hostname; id -u; readlink /proc/self/ns/user; tr -s " " < /proc/self/uid_map' |
+            Should -Be 'mapped', 0, "user:[$($of.User.Id)]", ' 0 0 2000'
     }
 
     It 'let go of what was removed, though a container was started meanwhile' {

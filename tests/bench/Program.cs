@@ -32,7 +32,10 @@ foreach (Runtime runtime in runtimes)
 Console.WriteLine($"medians of {runs} runs each, in turns, in milliseconds; the last columns are psrun's time in a peer's");
 table.Print(Console.Out);
 if (pwsh is not null)
+{
     Cmdlets.Measure(pwsh, module, bundle, runs);
+    Namespaces.Measure(pwsh, module, bundle);
+}
 return 0;
 
 // In turns: what disturbs the machine disturbs all alike. The first turn warms up and does not count.
