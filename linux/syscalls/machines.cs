@@ -146,6 +146,7 @@ public static class MachineX64
     public const int SYS_setdomainname = 171;
     public const int SYS_mmap = 9;
     public const int SYS_munmap = 11;
+    public const int SYS_mremap = 25;
     public const int SYS_mprotect = 10;
     public const int SYS_futex = 202;
     public const int SYS_nanosleep = 35;
@@ -304,6 +305,7 @@ public static class MachineArm64
     public const int SYS_setdomainname = 162;
     public const int SYS_mmap = 222;
     public const int SYS_munmap = 215;
+    public const int SYS_mremap = 216;
     public const int SYS_mprotect = 226;
     public const int SYS_futex = 98;
     public const int SYS_nanosleep = 101;

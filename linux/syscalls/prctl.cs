@@ -21,6 +21,8 @@ public static unsafe partial class Libc
     public const int PR_SET_SECUREBITS = 28;
     public const int PR_SET_TIMERSLACK = 29;
     public const int PR_SET_MM = 35;
+    public const int PR_SET_MM_MAP = 14;
+    public const int PR_SET_MM_MAP_SIZE = 15;
     public const int PR_SET_CHILD_SUBREAPER = 36;
     public const int PR_GET_CHILD_SUBREAPER = 37;
     public const int PR_SET_NO_NEW_PRIVS = 38;
@@ -40,4 +42,24 @@ public static unsafe partial class Libc
 
     [LibraryImport(C, SetLastError = true)]
     public static partial int prctl(int option, nuint arg2 = 0, nuint arg3 = 0, nuint arg4 = 0, nuint arg5 = 0);
+}
+
+/// <summary>PR_SET_MM_MAP of prctl(2): where the parts of a program are, as /proc tells them, and the file that it is.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct prctl_mm_map
+{
+    public ulong start_code;
+    public ulong end_code;
+    public ulong start_data;
+    public ulong end_data;
+    public ulong start_brk;
+    public ulong brk;
+    public ulong start_stack;
+    public ulong arg_start;
+    public ulong arg_end;
+    public ulong env_start;
+    public ulong env_end;
+    public nint auxv;
+    public uint auxv_size;
+    public uint exe_fd;
 }

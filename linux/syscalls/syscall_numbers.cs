@@ -148,6 +148,7 @@ public static unsafe partial class Libc
     public static int SYS_sethostname => IsX64 ? MachineX64.SYS_sethostname : MachineArm64.SYS_sethostname;
     public static int SYS_setdomainname => IsX64 ? MachineX64.SYS_setdomainname : MachineArm64.SYS_setdomainname;
     public static int SYS_mmap => IsX64 ? MachineX64.SYS_mmap : MachineArm64.SYS_mmap;
+    public static int SYS_mremap => IsX64 ? MachineX64.SYS_mremap : MachineArm64.SYS_mremap;
     public static int SYS_munmap => IsX64 ? MachineX64.SYS_munmap : MachineArm64.SYS_munmap;
     public static int SYS_mprotect => IsX64 ? MachineX64.SYS_mprotect : MachineArm64.SYS_mprotect;
     public static int SYS_futex => IsX64 ? MachineX64.SYS_futex : MachineArm64.SYS_futex;

@@ -44,6 +44,11 @@ static unsafe partial class Child
                         errno = *Libc.__errno_location();
                     break;
 
+                case StepKind.CopyMemory:
+                    for (nint k = 0; k < a2; k += sizeof(long))
+                        *(long*)(a0 + k) = *(long*)(a1 + k);
+                    break;
+
                 case StepKind.OpenTarget:
                     r = OpenTarget((int)a0, (byte*)a1, (int)a2, scratch, &errno);
                     if (errno == 0 && (a2 & TargetInProc) == 0 && FileSystemType(r, scratch) == Libc.PROC_SUPER_MAGIC)

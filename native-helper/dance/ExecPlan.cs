@@ -12,6 +12,7 @@ static unsafe class ExecPlan
         int console, SystemCallFilter? filter, int preservedDescriptors)
     {
         var plan = new Plan();
+        OwnProgram.AddSteps(plan);
         cgroup?.AddSteps(plan);
         Affinity.AddFinal(plan, process.ExecCpuAffinity);
         plan.Call("start a session", Libc.SYS_setsid);

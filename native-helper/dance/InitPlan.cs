@@ -44,6 +44,7 @@ static unsafe class InitPlan
         Namespaces namespaces = options.Namespaces;
 
         plan.Call("let go of the lock", Libc.SYS_close, options.Lock);
+        OwnProgram.AddSteps(plan);
         options.CgroupEntry.AddSteps(plan);
         if (namespaces.Joined.Count > 0)
             AddJoin(plan, options);

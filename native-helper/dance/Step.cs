@@ -7,6 +7,8 @@ enum StepKind
 {
     /// <summary>A system call with up to six arguments.</summary>
     Call,
+    /// <summary>Copies A2 bytes of memory, a multiple of eight, from A1 to A0.</summary>
+    CopyMemory,
     /// <summary>
     /// Opens path A1 inside the root A0 with openat2(RESOLVE_IN_ROOT); what is missing is made: folders, or by A2 an empty file at its end. Fails with
     /// EOPNOTSUPP when that lies in a procfs and A2 does not allow it.

@@ -5,6 +5,7 @@ sealed record CHeaders(string Name, string Text)
 {
     public static readonly CHeaders Libc = new("libc and kernel", """
         #include <dirent.h>
+        #include <elf.h>
         #include <errno.h>
         #include <fcntl.h>
         #include <net/if.h>
@@ -13,6 +14,7 @@ sealed record CHeaders(string Name, string Text)
         #include <signal.h>
         #include <stddef.h>
         #include <stdio.h>
+        #include <sys/auxv.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/file.h>

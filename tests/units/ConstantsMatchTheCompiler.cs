@@ -39,6 +39,7 @@ public class ConstantsMatchTheCompiler
         [typeof(cap_user_data)] = (CHeaders.Libc, "struct __user_cap_data_struct"),
         [typeof(linux_dirent64)] = (CHeaders.Libc, "struct dirent64"),
         [typeof(bpf_attr)] = (CHeaders.Libc, "union bpf_attr"),
+        [typeof(Elf64_Phdr)] = (CHeaders.Libc, "Elf64_Phdr"),
         [typeof(mount_attr)] = (CHeaders.Kernel, "struct mount_attr"),
     };
 
