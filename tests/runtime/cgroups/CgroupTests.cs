@@ -23,9 +23,6 @@ public sealed class CgroupTests : RuntimeTest
         return "/sys/fs/cgroup" + unified;
     }
 
-    /// <summary>Lines of /proc/PID/cgroup, but for hugetlb: crun needs that hierarchy, so others on this host mount it for a time.</summary>
-    static IEnumerable<string> Groups(IEnumerable<string> lines) => lines.Where(line => !line.Contains(":hugetlb:"));
-
     static string Value(int pid, string controller, string file1, string file2)
     {
         var folder = GroupOf(pid, controller);
@@ -141,7 +138,7 @@ public sealed class CgroupTests : RuntimeTest
         var (_, pid) = Start(Sleeper().Change(b => b.Linux["cgroupsPath"] = $"/{Tag}-parent/child"));
         try
         {
-            Assert.All(Groups(File.ReadLines($"/proc/{pid}/cgroup")), line => Assert.EndsWith($":/{Tag}-parent/child", line));
+            Assert.All(HostState.Groups(File.ReadLines($"/proc/{pid}/cgroup")), line => Assert.EndsWith($":/{Tag}-parent/child", line));
         }
         finally
         {
@@ -173,7 +170,7 @@ public sealed class CgroupTests : RuntimeTest
     public void Without_a_path_the_group_has_the_containers_name()
     {
         var (id, pid) = Start(Sleeper().Change(b => b.Linux.Remove("cgroupsPath")));
-        Assert.All(Groups(File.ReadLines($"/proc/{pid}/cgroup")), line => Assert.EndsWith("/" + id, line));
+        Assert.All(HostState.Groups(File.ReadLines($"/proc/{pid}/cgroup")), line => Assert.EndsWith("/" + id, line));
     }
 
     [RuntimeFact(NotUnderRunc = "it takes the dots away")]
@@ -191,14 +188,14 @@ public sealed class CgroupTests : RuntimeTest
     {
         var lines = Run(NewBundle().Args("cat", "/proc/self/cgroup")).Ends(0).Lines;
         Assert.NotEmpty(lines);
-        Assert.All(Groups(lines), line => Assert.EndsWith(":/", line));
+        Assert.All(HostState.Groups(lines), line => Assert.EndsWith(":/", line));
     }
 
     [RuntimeFact]
     public void Without_a_cgroup_namespace_the_path_is_seen()
     {
         var lines = Run(NewBundle().Args("cat", "/proc/self/cgroup").WithoutNamespace("cgroup")).Ends(0).Lines;
-        Assert.All(Groups(lines), line => Assert.Contains(Tag, line));
+        Assert.All(HostState.Groups(lines), line => Assert.Contains(Tag, line));
     }
 
     [RuntimeFact]

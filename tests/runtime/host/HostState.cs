@@ -28,6 +28,19 @@ static class HostState
         return found;
     }
 
+    /// <summary>
+    /// The lines of a /proc/PID/cgroup that name a hierarchy mounted here for good. Others on this host mount further ones for themselves and for a time,
+    /// and all processes are in the root of those.
+    /// </summary>
+    public static IEnumerable<string> Groups(IEnumerable<string> lines)
+    {
+        var mounted = new HashSet<string>();
+        foreach (var mount in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')).Where(mount => mount[2] == "cgroup"))
+            mounted.UnionWith(mount[3].Split(','));
+        mounted.Remove("hugetlb");
+        return lines.Where(line => line.StartsWith("0::", StringComparison.Ordinal) || mounted.Contains(line.Split(':')[1].Split(',')[0]));
+    }
+
     /// <summary>The folders below every mounted hierarchy whose name holds the tag.</summary>
     public static List<string> Cgroups(string tag)
     {
