@@ -40,7 +40,7 @@ static class Program
                 return Print(Commands.Usage(verb));
             failure = verb == "exec" ? 255 : 1;
             string root = Path.GetFullPath(global.Value("root") ?? "/run/psrun", InvocationFolder);
-            if (verb is "create" or "run" or "exec")
+            if (verb is "create" or "run" or "exec" && !OwnProgram.CanMapAnew())
                 OwnProgram.RunReadOnly(args);
             return verb switch
             {

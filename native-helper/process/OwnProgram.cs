@@ -62,14 +62,17 @@ static unsafe class OwnProgram
         plan.Call(Words, Libc.SYS_close, file);
     }
 
-    /// <summary>
-    /// For a kernel that cannot change the link (CONFIG_CHECKPOINT_RESTORE is off): comes back when the file is safe, otherwise starts psrun over from a
-    /// mount on which it is.
-    /// </summary>
-    public static void RunReadOnly(string[] args)
+    /// <summary>Whether this kernel lets the link be changed: CONFIG_CHECKPOINT_RESTORE.</summary>
+    public static bool CanMapAnew()
     {
         uint size;
-        if (Libc.syscall(Libc.SYS_prctl, Libc.PR_SET_MM, Libc.PR_SET_MM_MAP_SIZE, (nint)(&size), 0, 0, 0) == 0 || IsReadOnly())
+        return Libc.syscall(Libc.SYS_prctl, Libc.PR_SET_MM, Libc.PR_SET_MM_MAP_SIZE, (nint)(&size), 0, 0, 0) == 0;
+    }
+
+    /// <summary>The other way, where there is no plan to walk or the kernel has no choice: starts psrun over from the mount. Comes back when that was done already.</summary>
+    public static void RunReadOnly(string[] args)
+    {
+        if (IsReadOnly())
             return;
         byte nothing = 0;
         int file = MountReadOnly(Self);
@@ -103,7 +106,7 @@ static unsafe class OwnProgram
     }
 
     /// <summary>
-    /// Puts a read-only mount of a runtime's file over itself, in the shim's own mount namespace: what the shim starts from there need not start itself over,
+    /// Puts a read-only mount of a runtime's file over itself, in the shim's own mount namespace: what the shim starts from there need not care for itself,
     /// and a runtime that has no such care is safe as well.
     /// </summary>
     /// <returns>False, with the errno in place, when it cannot be done.</returns>
