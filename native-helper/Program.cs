@@ -28,18 +28,13 @@ static class Program
                 throw new PsrunException("--systemd-cgroup: is not supported");
             if (global.Value("cgroup-manager") is not (null or "cgroupfs"))
                 throw new PsrunException($"--cgroup-manager: \"{global.Value("cgroup-manager")}\" is not supported: cgroupfs is");
-            switch (global.Value("rootless"))
-            {
-                case null or "auto" or "false": break;
-                case "true": throw new PsrunException("--rootless: true is not supported");
-                case string other: throw new PsrunException($"--rootless: \"{other}\" is none of true, false, auto");
-            }
+            Rootless.Configure(global.Value("rootless"));
             string verb = args[used];
             ReadOnlySpan<string> rest = args.AsSpan(used + 1);
             if (rest.Length > 0 && rest[0] is ("--help" or "-h"))
                 return Print(Commands.Usage(verb));
             failure = verb == "exec" ? 255 : 1;
-            string root = Path.GetFullPath(global.Value("root") ?? "/run/psrun", InvocationFolder);
+            string root = verb is "shim" or "spec" or "unpack" or "features" or "help" ? "" : Path.GetFullPath(global.Value("root") ?? Rootless.DefaultRoot(), InvocationFolder);
             if (verb is "create" or "run" or "exec" && !OwnProgram.CanMapAnew())
                 OwnProgram.RunReadOnly(args);
             return verb switch

@@ -8,22 +8,29 @@ namespace Psrun.Dance;
 static unsafe class ExecPlan
 {
     /// <param name="init">A pidfd of the container's init: all its namespaces are joined by it in one call, so none can be another process's.</param>
+    /// <param name="clonesAgain">Only inside the user namespace is the right to enter the pid namespace, and a process enters that by birth: the joining child makes the real one.</param>
     public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, int init, nint namespaces,
-        int console, SystemCallFilter? filter, int preservedDescriptors)
+        int console, SystemCallFilter? filter, int preservedDescriptors, bool clonesAgain, bool setGroupsAllowed)
     {
         var plan = new Plan();
         OwnProgram.AddSteps(plan);
         cgroup?.AddSteps(plan);
         Affinity.AddFinal(plan, process.ExecCpuAffinity);
-        plan.Call("start a session", Libc.SYS_setsid);
-        if (filter is { Notifies: true })
-            plan.Do("wait for the parent", StepKind.Sync, InitPlan.PointJoin, 1);
+        if (!clonesAgain)
+            AddBeginning(plan, filter);
         // Once inside, the container's processes must not be able to look into this one, which still is psrun (CVE-2016-9962).
         plan.Call("hide from the container", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 0);
         Limits.Add(plan, process);
         MemoryPolicy.Add(plan, memoryPolicy);
         if (namespaces != 0)
             plan.Call("join the container's namespaces", Libc.SYS_setns, init, namespaces);
+        if (clonesAgain)
+        {
+            clone_args* args = (clone_args*)plan.Allocate(sizeof(clone_args));
+            args->flags = (ulong)Libc.CLONE_PARENT;
+            plan.Do("enter the pid namespace", StepKind.CloneSibling, (nint)args, sizeof(clone_args));
+            AddBeginning(plan, filter);
+        }
         if ((namespaces & Libc.CLONE_NEWUSER) != 0)
         {
             plan.Call("become the container's root", Libc.SYS_setresgid, 0, 0, 0);
@@ -36,9 +43,16 @@ static unsafe class ExecPlan
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: false);
         if (console < 0)
             StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);
-        Identity.Add(plan, process, setGroupsAllowed: true, filter != null);
+        Identity.Add(plan, process, setGroupsAllowed, filter != null);
         nint* program = ProgramSteps.AddFind(plan, process.Args!, environment);
         ProgramSteps.AddExecute(plan, program, process.Args!, environment, preservedDescriptors, filter, parentWaits: true);
         return plan;
+    }
+
+    static void AddBeginning(Plan plan, SystemCallFilter? filter)
+    {
+        plan.Call("start a session", Libc.SYS_setsid);
+        if (filter is { Notifies: true })
+            plan.Do("wait for the parent", StepKind.Sync, InitPlan.PointJoin, 1);
     }
 }

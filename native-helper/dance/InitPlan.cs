@@ -12,7 +12,8 @@ sealed class InitOptions
     public required string Rootfs;
     public required Namespaces Namespaces;
     public required CgroupMountSource Cgroups;
-    public required State.CgroupEntry CgroupEntry;
+    /// <summary>Null without a control group (rootless).</summary>
+    public required State.CgroupEntry? CgroupEntry;
     public required List<string> Environment;
     /// <summary>Descriptors of the namespaces that are joined, in the order of <see cref="Namespaces.Joined"/>.</summary>
     public List<int> JoinedDescriptors = [];
@@ -45,7 +46,7 @@ static unsafe class InitPlan
 
         plan.Call("let go of the lock", Libc.SYS_close, options.Lock);
         OwnProgram.AddSteps(plan);
-        options.CgroupEntry.AddSteps(plan);
+        options.CgroupEntry?.AddSteps(plan);
         if (namespaces.Joined.Count > 0)
             AddJoin(plan, options);
 
@@ -79,7 +80,7 @@ static unsafe class InitPlan
             AddLoopback(plan);
         AddNames(plan, spec, namespaces);
 
-        nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, userNamespace, options.Cgroups, options.MappedTrees);
+        nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, userNamespace || Rootless.Active, options.Cgroups, options.MappedTrees);
         Sysctl.Add(plan, spec, namespaces);
         Limits.Add(plan, process);
         MemoryPolicy.Add(plan, spec.Linux?.MemoryPolicy);

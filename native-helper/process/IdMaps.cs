@@ -13,8 +13,47 @@ static unsafe class IdMaps
     /// <param name="field">The specification's member, for the message.</param>
     public static void Write(int pid, string file, List<LinuxIdMapping> maps, string field)
     {
-        byte[] bytes = Encoding.ASCII.GetBytes(Text(maps));
-        int fd = Libc.open($"/proc/{pid}/{file}", Libc.O_WRONLY | Libc.O_CLOEXEC);
+        bool users = file == "uid_map";
+        if (Rootless.Active && Rootless.IsPlainUser)
+        {
+            if (!Rootless.IsOwnIdAlone(maps, users ? Libc.geteuid() : Libc.getegid()))
+            {
+                WriteByHelper(pid, users ? "newuidmap" : "newgidmap", maps, field);
+                return;
+            }
+            // The kernel's price for a map of groups without privilege (user_namespaces(7)).
+            if (!users)
+                WriteAtOnce($"/proc/{pid}/setgroups", "deny", field);
+        }
+        WriteAtOnce($"/proc/{pid}/{file}", Text(maps), field);
+    }
+
+    /// <summary>newuidmap(1) and newgidmap(1) may write what /etc/subuid and /etc/subgid give the user.</summary>
+    static void WriteByHelper(int pid, string name, List<LinuxIdMapping> maps, string field)
+    {
+        string? program = null;
+        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':'))
+            if (program == null && folder.StartsWith('/') && Libc.faccessat(Libc.AT_FDCWD, folder + "/" + name, Libc.X_OK, 0) == 0)
+                program = folder + "/" + name;
+        if (program == null)
+            throw new PsrunException($"{field}: a plain user needs {name} (package uidmap) to map other ids than the own, and it is not in $PATH");
+        List<string> arguments = [name, pid.ToString(CultureInfo.InvariantCulture)];
+        foreach (LinuxIdMapping map in maps)
+            foreach (uint number in (ReadOnlySpan<uint>)[map.ContainerId ?? 0, map.HostId ?? 0, map.Size ?? 0])
+                arguments.Add(number.ToString(CultureInfo.InvariantCulture));
+        var plan = new Plan();
+        int nothing = HookRunner.StateFile([]);
+        int detail;
+        int errno = Child.RunProgram((byte*)plan.Text(program), (byte**)plan.Texts(arguments), (byte**)plan.Texts([]), nothing, 10_000, plan.Scratch, &detail);
+        Libc.close(nothing);
+        if (errno != 0)
+            throw new PsrunException(HookRunner.Explain($"{field}: {program}", errno, detail));
+    }
+
+    static void WriteAtOnce(string path, string text, string field)
+    {
+        byte[] bytes = Encoding.ASCII.GetBytes(text);
+        int fd = Libc.open(path, Libc.O_WRONLY | Libc.O_CLOEXEC);
         nint written = -1;
         int errno = Libc.errno;
         if (fd >= 0)

@@ -23,7 +23,7 @@ static unsafe class OwnProgram
     /// </summary>
     public static void AddSteps(Plan plan)
     {
-        if (IsReadOnly())
+        if (IsReadOnly() || Rootless.IsPlainUser && IsSealed(Self))
             return;
         int file = OpenReadOnly();
         nint page = Environment.SystemPageSize;
@@ -66,16 +66,22 @@ static unsafe class OwnProgram
     public static bool CanMapAnew()
     {
         uint size;
-        return Libc.syscall(Libc.SYS_prctl, Libc.PR_SET_MM, Libc.PR_SET_MM_MAP_SIZE, (nint)(&size), 0, 0, 0) == 0;
+        return !Rootless.IsPlainUser && Libc.syscall(Libc.SYS_prctl, Libc.PR_SET_MM, Libc.PR_SET_MM_MAP_SIZE, (nint)(&size), 0, 0, 0) == 0;
     }
 
-    /// <summary>The other way, where there is no plan to walk or the kernel has no choice: starts psrun over from the mount. Comes back when that was done already.</summary>
+    /// <summary>
+    /// The other way, where there is no plan to walk or the kernel has no choice: starts psrun over from the mount, or, for a plain user, who may mount nothing
+    /// yet, from a sealed copy in memory. Comes back when that was done already.
+    /// </summary>
     public static void RunReadOnly(string[] args)
     {
+        if (Rootless.IsPlainUser && IsSealed(Self))
+            return;
         if (IsReadOnly())
             return;
         byte nothing = 0;
-        int file = MountReadOnly(Self);
+        // A plain user may mount nothing yet.
+        int file = Rootless.IsPlainUser ? SealedCopy(Self) : MountReadOnly(Self);
         if (file < 0)
             throw Failure();
         nint* argv = (nint*)NativeMemory.AllocZeroed((nuint)(args.Length + 2), (nuint)sizeof(nint));
@@ -137,6 +143,36 @@ static unsafe class OwnProgram
         if (file < 0 || Libc.syscall(Libc.SYS_mount_setattr, file, (nint)(&nothing), Libc.AT_EMPTY_PATH, (nint)(&readOnly), sizeof(mount_attr), 0) < 0)
             return -1;
         return file;
+    }
+
+    const int Seals = Libc.F_SEAL_SEAL | Libc.F_SEAL_SHRINK | Libc.F_SEAL_GROW | Libc.F_SEAL_WRITE;
+
+    static bool IsSealed(string path)
+    {
+        int fd = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC);
+        nint seals = fd < 0 ? -1 : Libc.syscall(Libc.SYS_fcntl, fd, Libc.F_GET_SEALS, 0, 0, 0, 0);
+        if (fd >= 0)
+            Libc.close(fd);
+        return seals >= 0 && (seals & Libc.F_SEAL_WRITE) != 0;
+    }
+
+    /// <summary>A copy in memory that nobody can write any more; -1 with errno.</summary>
+    static int SealedCopy(string path)
+    {
+        int source = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC);
+        if (source < 0)
+            return -1;
+        int copy = Libc.memfd_create("psrun", Libc.MFD_CLOEXEC | Libc.MFD_ALLOW_SEALING | Libc.MFD_EXEC);
+        // Kernels before 6.3 do not know the last flag, and need none.
+        if (copy < 0 && *Libc.__errno_location() == Libc.EINVAL)
+            copy = Libc.memfd_create("psrun", Libc.MFD_CLOEXEC | Libc.MFD_ALLOW_SEALING);
+        nint moved = copy < 0 ? -1 : 1;
+        while (moved > 0)
+            moved = Libc.sendfile(copy, source, null, 1 << 24);
+        int errno = *Libc.__errno_location();
+        Libc.close(source);
+        *Libc.__errno_location() = errno;
+        return moved == 0 && Libc.syscall(Libc.SYS_fcntl, copy, Libc.F_ADD_SEALS, Seals, 0, 0, 0) == 0 ? copy : -1;
     }
 
     static PsrunException Failure() => new($"{Words}: {Errnos.Text(*Libc.__errno_location())}");

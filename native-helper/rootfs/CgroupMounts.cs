@@ -11,6 +11,8 @@ sealed class CgroupMountSource
 {
     public bool OwnNamespace;
     public bool UnifiedOnly;
+    /// <summary>The container has no group: it sees the host's tree, read-only.</summary>
+    public bool HostTree;
     /// <summary>The container's folder in the v2 tree; null without one.</summary>
     public string? UnifiedFolder;
     public readonly List<CgroupMount> V1 = [];
@@ -25,6 +27,14 @@ static unsafe class CgroupMounts
     public static void Add(Plan plan, nint* root, string destination, string type, MountOptions options, CgroupMountSource source)
     {
         string words = $"mount {destination} ({type})";
+        if (source.HostTree)
+        {
+            nint* tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text("/sys/fs/cgroup"), (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | Libc.AT_RECURSIVE);
+            Mounts.SetAttributes(plan, words, tree, options.Set | (ulong)Libc.MOUNT_ATTR_RDONLY, 0, recursive: true);
+            Mounts.Attach(plan, root, tree, destination);
+            plan.Close(tree);
+            return;
+        }
         if (type == "cgroup2" || source.UnifiedOnly)
         {
             AddUnified(plan, root, destination, options, source, words);

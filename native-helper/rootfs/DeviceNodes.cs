@@ -13,7 +13,7 @@ static unsafe class DeviceNodes
     static readonly (string Name, string Target)[] s_links =
         [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")];
 
-    public static void Add(Plan plan, nint* root, Spec spec, bool inUserNamespace)
+    public static void Add(Plan plan, nint* root, Spec spec, bool bindNodes)
     {
         // A /dev that was bound from elsewhere is its owner's to fill.
         if (spec.Mounts?.Exists(m => m.Destination != null && Mounts.Destination(m.Destination) == "dev" && (m.Type == "bind" || m.Options?.Exists(o => o is "bind" or "rbind") == true)) == true)
@@ -23,7 +23,7 @@ static unsafe class DeviceNodes
         {
             if (spec.Linux?.Devices?.Exists(d => d.Path == "/dev/" + name) == true)
                 continue;
-            Node(plan, root, "/dev/" + name, Libc.S_IFCHR, major, minor, 0x1B6, 0, 0, inUserNamespace);
+            Node(plan, root, "/dev/" + name, Libc.S_IFCHR, major, minor, 0x1B6, 0, 0, bindNodes);
         }
         foreach (LinuxDevice device in spec.Linux?.Devices ?? [])
         {
@@ -37,7 +37,7 @@ static unsafe class DeviceNodes
             };
             if (type != Libc.S_IFIFO && (device.Major is null || device.Minor is null))
                 throw new PsrunException($"linux.devices: {path}: major and minor are needed");
-            Node(plan, root, path, type, (uint)(device.Major ?? 0), (uint)(device.Minor ?? 0), device.FileMode & 0xFFF ?? 0x1B6, device.Uid ?? 0, device.Gid ?? 0, inUserNamespace);
+            Node(plan, root, path, type, (uint)(device.Major ?? 0), (uint)(device.Minor ?? 0), device.FileMode & 0xFFF ?? 0x1B6, device.Uid ?? 0, device.Gid ?? 0, bindNodes);
         }
         nint* dev = plan.Cell();
         plan.Do("open /dev", StepKind.OpenTarget, root, plan.Text("dev"), 0)->Result = dev;

@@ -8,7 +8,7 @@ namespace Psrun.Rootfs;
 static unsafe class RootPlan
 {
     /// <summary>Adds the steps up to just before the change of root; gives the root's descriptor.</summary>
-    public static nint* AddTree(Plan plan, Spec spec, string rootfs, bool inUserNamespace, CgroupMountSource cgroups, Dictionary<int, int> mapped)
+    public static nint* AddTree(Plan plan, Spec spec, string rootfs, bool bindNodes, CgroupMountSource cgroups, Dictionary<int, int> mapped)
     {
         // Nothing done here may travel to the host; what the host mounts later may travel here where the bundle says so.
         ulong outside = Propagation(spec) is ulong asked && (asked == (ulong)Libc.MS_PRIVATE || asked == (ulong)Libc.MS_UNBINDABLE)
@@ -23,7 +23,7 @@ static unsafe class RootPlan
 
         for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
             Mounts.Add(plan, root, spec.Mounts![i], cgroups, mapped.GetValueOrDefault(i, -1));
-        DeviceNodes.Add(plan, root, spec, inUserNamespace);
+        DeviceNodes.Add(plan, root, spec, bindNodes);
         Mounts.CloseDev(plan, root, spec.Mounts ?? []);
         return root;
     }

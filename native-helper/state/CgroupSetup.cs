@@ -46,6 +46,27 @@ sealed class CgroupSetup
         }
     }
 
+    /// <summary>
+    /// As <see cref="Create"/>; false for whoever has no right to make groups, when the bundle names neither a group nor a limit: then the container has
+    /// none. Its device rules need none, for in a user namespace there is no making of devices.
+    /// </summary>
+    public bool TryCreate(LinuxConfig linux)
+    {
+        try
+        {
+            Create(linux.Resources);
+            return true;
+        }
+        catch (LinuxException e) when (Psrun.Processes.Rootless.Active && e.Errno is Libc.EACCES or Libc.EPERM or Libc.EROFS)
+        {
+            if (!string.IsNullOrEmpty(linux.CgroupsPath))
+                throw new PsrunException("linux.cgroupsPath: " + e.Message);
+            if (linux.Resources is { } r && (r.Memory ?? r.Cpu ?? r.Pids ?? r.BlockIo ?? r.Network ?? (object?)r.HugepageLimits ?? r.Rdma ?? (object?)r.Unified) != null)
+                throw new PsrunException("linux.resources: limits need a control group, and this user may not make one: " + e.Message);
+            return false;
+        }
+    }
+
     public CgroupEntry OpenEntry() => new(_group);
 
     public void Remove()

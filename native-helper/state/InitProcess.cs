@@ -23,6 +23,20 @@ static unsafe class InitProcess
 
     public static ulong StartTime(int pid) => TryRead(pid, out ulong start, out _) ? start : 0;
 
+    /// <summary>All processes in the init's own pid namespace: the container's, where it has no control group.</summary>
+    public static List<int> InItsPidNamespace(int init)
+    {
+        List<int> found = [];
+        byte* of = stackalloc byte[64], ours = stackalloc byte[64];
+        nint length = Libc.readlinkat(Libc.AT_FDCWD, $"/proc/{init}/ns/pid", ours, 64);
+        foreach (string folder in Directory.EnumerateDirectories("/proc"))
+            if (int.TryParse(System.IO.Path.GetFileName(folder.AsSpan()), out int pid)
+                && Libc.readlinkat(Libc.AT_FDCWD, $"/proc/{pid}/ns/pid", of, 64) == length && length > 0
+                && new ReadOnlySpan<byte>(of, (int)length).SequenceEqual(new ReadOnlySpan<byte>(ours, (int)length)))
+                found.Add(pid);
+        return found;
+    }
+
     public static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryRead(pid, out ulong start, out byte state) && start == startTime && state is not ((byte)'Z' or (byte)'X');
 
     /// <summary>Whether the process, ended or not, is one that was forked and has not executed a program (PF_FORKNOEXEC of linux/sched.h, in field 9).</summary>

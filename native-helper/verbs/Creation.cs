@@ -97,15 +97,22 @@ sealed unsafe class Creation : IDisposable
         State.CgroupPath = _cgroups.Path;
         filter?.Keep(_folder, State);
         _folder.WriteState(State);
-        _cgroups.Create(Spec.Linux!.Resources);
-        Log.Debug($"state folder {_folder.Path}, control group {_cgroups.Path}");
+        if (!_cgroups.TryCreate(Spec.Linux!))
+        {
+            if (!namespaces.IsNew(Libc.CLONE_NEWPID))
+                throw new PsrunException("linux.namespaces: without a control group, a container without a pid namespace of its own could not be ended");
+            State.CgroupPath = null;
+            _folder.WriteState(State);
+            _cgroups = null;
+        }
+        Log.Debug($"state folder {_folder.Path}, control group {State.CgroupPath ?? "none"}");
 
         bool terminal = Spec.Process!.Terminal == true;
         if (!terminal && _options.ConsoleSocket != null)
             throw new PsrunException("--console-socket: process.terminal is not true");
         if (terminal && _options.ConsoleSocket == null && !_options.Foreground)
             throw new PsrunException("process.terminal: needs --console-socket");
-        _entry = _cgroups.OpenEntry();
+        _entry = _cgroups?.OpenEntry();
         var init = new InitOptions
         {
             Id = _options.Id,
@@ -113,12 +120,13 @@ sealed unsafe class Creation : IDisposable
             Lock = _folder.Descriptor,
             Namespaces = namespaces,
             CgroupEntry = _entry,
-            Cgroups = _cgroups.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)),
+            Cgroups = _cgroups?.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)) ?? new Rootfs.CgroupMountSource { HostTree = true },
             Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
             PreservedDescriptors = _options.PreservedDescriptors,
             Filter = filter,
             NoPivot = _options.NoPivot,
             NoKeyring = _options.NoNewKeyring,
+            SetGroupsAllowed = !Rootless.DeniesSetGroups(Spec, namespaces.IsNew(Libc.CLONE_NEWUSER)),
         };
         foreach ((string type, _, string path) in namespaces.Joined)
             init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
@@ -136,7 +144,7 @@ sealed unsafe class Creation : IDisposable
 
         filter?.Prepare(State);
         Plan plan = InitPlan.Build(Spec, init);
-        _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry.Unified, namespaces.Joined.Count > 0);
+        _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry?.Unified ?? -1, namespaces.Joined.Count > 0);
         _launch.Await(InitPlan.PointJoin);
         WriteIdMaps(namespaces);
         Log.Debug($"init has pid {Pid}");

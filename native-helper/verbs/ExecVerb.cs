@@ -51,12 +51,16 @@ static unsafe class ExecVerb
         using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryBelow(state.CgroupPath, options.Values("cgroup"), state.Pid);
         SystemCallFilter? filter = SystemCallFilter.Kept(folder, state);
         filter?.Prepare(state);
-        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, foreign & ~Libc.CLONE_NEWPID, console, filter, options.PreservedDescriptors());
+        bool clonesAgain = Rootless.IsPlainUser && (foreign & Libc.CLONE_NEWUSER) != 0;
+        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, console, filter,
+            options.PreservedDescriptors(), clonesAgain, !Rootless.DeniesSetGroups(state.Pid.ToString(System.Globalization.CultureInfo.InvariantCulture)));
 
         if (!detach)
             Foreground.CatchSignals();
         Affinity.EnterInitial(process.ExecCpuAffinity);
-        using Launch launch = LaunchInside(plan, init, cgroup?.Unified ?? -1, (foreign & Libc.CLONE_NEWPID) != 0);
+        using Launch launch = clonesAgain
+            ? new Launch(plan, 0, cgroup?.Unified ?? -1, clonesAgain: true)
+            : LaunchInside(plan, init, cgroup?.Unified ?? -1, (foreign & Libc.CLONE_NEWPID) != 0);
         try
         {
             if (filter is { Notifies: true })

@@ -23,9 +23,11 @@ static unsafe class KillVerb
         if (options.Has("all"))
         {
             // Without a pid namespace of its own a container's processes outlive its init.
-            bool any = state.CgroupPath != null && CgroupSetup.SignalAll(state.CgroupPath, signal);
-            if (!any && stopped)
-                return 0;
+            if (state.CgroupPath != null)
+                CgroupSetup.SignalAll(state.CgroupPath, signal);
+            else if (!stopped)
+                foreach (int pid in InitProcess.InItsPidNamespace(state.Pid))
+                    Libc.kill(pid, signal);
             return 0;
         }
         if (stopped)

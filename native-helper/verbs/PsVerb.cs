@@ -19,7 +19,7 @@ static unsafe class PsVerb
         StateFile state = folder.TryReadState() ?? throw StateFolder.NotFound(id);
         if (Status.Of(folder, state) == StateFile.Stopped)
             throw new PsrunException("container not running");
-        List<int> pids = state.CgroupPath == null ? [state.Pid] : CgroupSetup.Processes(state.CgroupPath);
+        List<int> pids = state.CgroupPath == null ? InitProcess.InItsPidNamespace(state.Pid) : CgroupSetup.Processes(state.CgroupPath);
         switch (options.Value("format"))
         {
             case "json":

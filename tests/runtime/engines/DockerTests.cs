@@ -7,7 +7,7 @@ public sealed class DockerTests : EngineTest
 
     string Host => "unix://" + Path.Combine(Folder, "docker.sock");
 
-    string[] Options => ["--network", "none", "--cgroup-parent", "/" + Tag, "--security-opt", "seccomp=unconfined"];
+    string[] Options => ["--network", "none", "--cgroup-parent", "/" + Tag];
 
     Result Docker(params string[] arguments) => Do("docker", Environment, ["--host", Host, .. arguments]);
 

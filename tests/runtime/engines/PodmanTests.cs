@@ -28,7 +28,7 @@ public sealed class PodmanTests : EngineTest
 
     Result Run(params string[] arguments) => Podman(["run", .. Options, .. arguments]);
 
-    string[] Options => ["--network", "none", "--cgroup-parent", "/" + Tag, "--security-opt", "seccomp=unconfined"];
+    string[] Options => ["--network", "none", "--cgroup-parent", "/" + Tag];
 
     string Start(string name, params string[] flags)
     {
@@ -129,10 +129,9 @@ public sealed class PodmanTests : EngineTest
     public void Shares_namespaces_in_a_pod()
     {
         Import();
-        Podman("pod", "create", "--name", "pod", "--network", "none", "--infra-image", Image, "--infra-command", "sleep 1000", "--cgroup-parent", "/" + Tag,
-            "--security-opt", "seccomp=unconfined").Ends(0);
+        Podman("pod", "create", "--name", "pod", "--network", "none", "--infra-image", Image, "--infra-command", "sleep 1000", "--cgroup-parent", "/" + Tag).Ends(0);
         foreach (var name in (string[])["one", "two"])
-            Podman("run", "--detach", "--pod", "pod", "--name", name, "--security-opt", "seccomp=unconfined", Image, "sleep", "1000").Ends(0);
+            Podman("run", "--detach", "--pod", "pod", "--name", name, Image, "sleep", "1000").Ends(0);
         string Of(string name, string ns) => HostState.Link($"/proc/{Inspect(name, "{{.State.Pid}}")}/ns/{ns}")!;
         Assert.Equal(Of("one", "net"), Of("two", "net"));
         Assert.Equal(Of("one", "ipc"), Of("two", "ipc"));
