@@ -25,8 +25,8 @@ sealed class InitOptions
     public required int Lock;
     /// <summary>A connection to the console socket; -1 without a terminal.</summary>
     public int Console = -1;
-    /// <summary>A file with the container's state as JSON, the hooks' standard input; -1 without hooks that the child runs.</summary>
-    public int HookState = -1;
+    /// <summary>Files for the container's state as JSON, the standard input of the hooks that the child runs; -1 without such hooks.</summary>
+    public int CreateHookState = -1, StartHookState = -1;
     public SystemCallFilter? Filter;
     public int PreservedDescriptors;
     public bool NoPivot, NoKeyring, SetGroupsAllowed = true;
@@ -87,7 +87,7 @@ static unsafe class InitPlan
 
         if (HookRunner.NeedParent(spec.Hooks))
             plan.Do("wait for the hooks", StepKind.Sync, PointHooks, 1);
-        HookRunner.AddInContainer(plan, "createContainer", spec.Hooks?.CreateContainer, options.HookState);
+        HookRunner.AddInContainer(plan, "createContainer", spec.Hooks?.CreateContainer, options.CreateHookState);
 
         if (options.Console >= 0)
             Terminal.Add(plan, root, options.Console, process, bindConsole: true);
@@ -98,7 +98,7 @@ static unsafe class InitPlan
             PivotRoot.Add(plan, root);
         RootPlan.AddPropagation(plan, root, spec);
         plan.Close(root);
-        plan.CloseOthers(options.PreservedDescriptors, options.StartSocket, options.HookState, options.Filter?.Listener ?? -1);
+        plan.CloseOthers(options.PreservedDescriptors, options.StartSocket, options.StartHookState, options.Filter?.Listener ?? -1);
 
         Limits.AddPersonality(plan, spec.Linux?.Personality);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: true);
@@ -112,7 +112,7 @@ static unsafe class InitPlan
             plan.Do("tell that all is made", StepKind.Sync, PointCreated, 1);
             plan.Do("wait for start", StepKind.AwaitStart, options.StartSocket);
         }
-        HookRunner.AddInContainer(plan, "startContainer", spec.Hooks?.StartContainer, options.HookState);
+        HookRunner.AddInContainer(plan, "startContainer", spec.Hooks?.StartContainer, options.StartHookState);
         ProgramSteps.AddExecute(plan, program, process.Args!, options.Environment, options.PreservedDescriptors, options.Filter, parentWaits: options.StartSocket < 0);
         return plan;
     }

@@ -13,8 +13,6 @@ static unsafe class HookRunner
 {
     public static bool NeedParent(Hooks? hooks) => hooks?.Prestart is { Count: > 0 } || hooks?.CreateRuntime is { Count: > 0 };
 
-    public static bool NeedState(Hooks? hooks) => hooks?.CreateContainer is { Count: > 0 } || hooks?.StartContainer is { Count: > 0 };
-
     public static void Check(string kind, List<Hook>? hooks)
     {
         foreach (Hook hook in hooks ?? [])
@@ -81,10 +79,15 @@ static unsafe class HookRunner
             fd = (int)Libc.syscall(Libc.SYS_memfd_create, (nint)name, Libc.MFD_CLOEXEC, 0, 0, 0, 0);
         if (fd < 0)
             throw new PsrunException("memfd_create: " + Errnos.Text(*Libc.__errno_location()));
+        Fill(fd, state);
+        return fd;
+    }
+
+    public static void Fill(int fd, byte[] state)
+    {
         fixed (byte* data = state)
             Libc.syscall(Libc.SYS_write, fd, (nint)data, state.Length, 0, 0, 0);
         Libc.syscall(Libc.SYS_lseek, fd, 0, 0, 0, 0, 0);
-        return fd;
     }
 
     static List<string> Arguments(Hook hook) => hook.Args is { Count: > 0 } args ? args : [hook.Path!];

@@ -37,6 +37,15 @@ static unsafe class InitProcess
         return found;
     }
 
+    /// <summary>Its pid in its own pid namespace (proc_pid_status(5), NSpid: the last number).</summary>
+    public static int PidInside(int pid)
+    {
+        foreach (string line in (Shim.Files.ReadText($"/proc/{pid}/status") ?? "").Split('\n'))
+            if (line.StartsWith("NSpid:", StringComparison.Ordinal) && int.TryParse(line.AsSpan(line.LastIndexOf('\t') + 1), out int inside))
+                return inside;
+        return pid;
+    }
+
     public static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryRead(pid, out ulong start, out byte state) && start == startTime && state is not ((byte)'Z' or (byte)'X');
 
     /// <summary>Whether the process, ended or not, is one that was forked and has not executed a program (PF_FORKNOEXEC of linux/sched.h, in field 9).</summary>

@@ -130,12 +130,14 @@ sealed class StateFile
     }
 
     /// <summary>The state as runtime.md "State" words it, with runc's further members; also the hooks' standard input.</summary>
-    public void WritePublic(Utf8JsonWriter json, string status, bool forHook)
+    public void WritePublic(Utf8JsonWriter json, string status, bool forHook) => WritePublic(json, status, forHook, Pid);
+
+    void WritePublic(Utf8JsonWriter json, string status, bool forHook, int pid)
     {
         json.WriteStartObject();
         json.WriteString("ociVersion", OciVersion);
         json.WriteString("id", Id);
-        json.WriteNumber("pid", status == Stopped ? 0 : Pid);
+        json.WriteNumber("pid", status == Stopped ? 0 : pid);
         json.WriteString("status", status);
         json.WriteString("bundle", Bundle);
         if (!forHook)
@@ -165,11 +167,12 @@ sealed class StateFile
         }
     }
 
-    public byte[] ForHook(string status)
+    /// <param name="pid">The init's pid as the hook sees it; 0: as psrun does.</param>
+    public byte[] ForHook(string status, int pid = 0)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
         using (var json = new Utf8JsonWriter(buffer))
-            WritePublic(json, status, forHook: true);
+            WritePublic(json, status, forHook: true, pid > 0 ? pid : Pid);
         return buffer.WrittenSpan.ToArray();
     }
 }

@@ -137,8 +137,10 @@ sealed unsafe class Creation : IDisposable
             init.Console = Keep(ConsoleSocket.Connect(consoleSocket), "console socket");
         else if (terminal)
             init.Console = (Relay = TerminalRelay.Open(Spec.Process)).Socket;
-        if (HookRunner.NeedState(Spec.Hooks))
-            init.HookState = Keep(HookRunner.StateFile(State.ForHook(StateFile.Creating)), "hooks");
+        if (Spec.Hooks?.CreateContainer is { Count: > 0 })
+            init.CreateHookState = Keep(HookRunner.StateFile([]), "hooks");
+        if (Spec.Hooks?.StartContainer is { Count: > 0 })
+            init.StartHookState = Keep(HookRunner.StateFile([]), "hooks");
         if (_options.WaitForStart)
             init.StartSocket = Keep(_folder.ListenForStart(), "start.sock");
 
@@ -153,6 +155,11 @@ sealed unsafe class Creation : IDisposable
         _folder.WriteState(State);
         _folder.WriteInitLink(State);
         filter?.Tell(State, StateFile.Creating, Pid);
+        // Hooks inside see the pids of the container.
+        if (init.CreateHookState >= 0)
+            HookRunner.Fill(init.CreateHookState, State.ForHook(StateFile.Creating, InitProcess.PidInside(Pid)));
+        if (init.StartHookState >= 0)
+            HookRunner.Fill(init.StartHookState, State.ForHook(StateFile.Created, InitProcess.PidInside(Pid)));
         _netDevices = Network.NetDevices.Move(Spec.Linux!, Pid);
         _launch.Continue();
 
@@ -248,6 +255,9 @@ sealed unsafe class Creation : IDisposable
         _launch?.Abort();
         _cgroups?.Remove();
         _folder?.Remove();
+        // From the hooks of the creation on a failure goes the way of delete (runtime.md, Lifecycle).
+        if (State is { Pid: > 0 })
+            HookRunner.RunAfter("poststop", State.Hooks?.Poststop, State.ForHook(StateFile.Stopped));
         Dispose();
     }
 

@@ -90,6 +90,7 @@ static class SpecCheck
         if (process.ApparmorProfile is { Length: > 0 } profile && profile != "unconfined")
             throw new PsrunException($"{name}.apparmorProfile: \"{profile}\": AppArmor is not supported");
         Refuse(!string.IsNullOrEmpty(process.SelinuxLabel), name + ".selinuxLabel");
+        Refuse(process.User?.Username != null, name + ".user.username");
         Affinity.Check(process.ExecCpuAffinity, name);
         Refuse(process.CommandLine != null, name + ".commandLine");
     }

@@ -11,6 +11,10 @@ static unsafe class StartVerb
     public static int Run(string root, ReadOnlySpan<string> args)
     {
         string id = CreateVerb.OneId(Options.Parse(args, [], limit: int.MaxValue, out int _), "start");
+        // A creation holds the lock, and would be waited for.
+        using (StateFolder? seen = StateFolder.Open(root, ContainerId.Check(id)))
+            if (seen?.TryReadState() is { } now && Status.Of(seen, now) == StateFile.Creating)
+                throw new PsrunException($"cannot start a container in the {StateFile.Creating} state");
         (StateFolder folder, StateFile state) = StateFolder.OpenLocked(root, id);
         using StateFolder held = folder;
         string status = Status.Of(folder, state);
