@@ -67,6 +67,22 @@ public sealed class NeverIgnoredTests : RuntimeTest
         AssertNothingLeft();
     }
 
+    [RuntimeTheory(NotUnderRunc = "it leaves them out")]
+    [InlineData("", "windows", "{}", "windows")]
+    [InlineData("", "vm", "{}", "vm")]
+    [InlineData("", "solaris", "{}", "solaris")]
+    [InlineData("", "zos", "{}", "zos")]
+    [InlineData("", "freebsd", "{}", "freebsd")]
+    [InlineData("process", "commandLine", "\"cmd\"", "process.commandLine")]
+    [InlineData("process", "user", """{ "uid": 0, "gid": 0, "username": "somebody" }""", "process.user.username")]
+    [InlineData("linux", "mountLabel", "\"system_u:object_r:x_t:s0\"", "linux.mountLabel")]
+    public void What_is_another_systems_is_refused_by_name(string part, string name, string value, string member)
+    {
+        var result = Run(NewBundle().Args("true").Change(b => (part switch { "" => b.Config, "process" => b.Process, _ => b.Linux })[name] = JsonNode.Parse(value))).Ends(1);
+        Assert.Contains(member + ":", result.Stderr);
+        AssertNothingLeft();
+    }
+
     [RuntimeFact]
     public void An_apparmor_profile_is_done_or_refused_by_name() =>
         DoneOrRefused(Run(NewBundle().Args("cat", "/proc/self/attr/current").Change(b => b.Process["apparmorProfile"] = "nosuchprofile")),
