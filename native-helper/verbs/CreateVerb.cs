@@ -1,3 +1,5 @@
+using Psrun.Processes;
+
 namespace Psrun.Verbs;
 
 /// <summary>create: everything but the program itself; see docs/flow.md.</summary>
@@ -21,6 +23,7 @@ static class CreateVerb
         ConsoleSocket = options.Value("console-socket"),
         PidFdSocket = options.Value("pidfd-socket"),
         PreservedDescriptors = options.PreservedDescriptors(),
+        ListenDescriptors = SocketActivation.Count(),
         NoPivot = options.Has("no-pivot"),
         NoNewKeyring = options.Has("no-new-keyring"),
         WaitForStart = waitForStart,

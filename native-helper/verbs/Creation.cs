@@ -13,6 +13,8 @@ sealed class CreationOptions
     public required string Root, Id, Bundle;
     public string? PidFile, ConsoleSocket, PidFdSocket;
     public int PreservedDescriptors;
+    /// <summary>Those before the preserved ones: LISTEN_FDS.</summary>
+    public int ListenDescriptors;
     public bool NoPivot, NoNewKeyring;
     /// <summary>Leave the init waiting for `start`.</summary>
     public bool WaitForStart;
@@ -122,12 +124,13 @@ sealed unsafe class Creation : IDisposable
             CgroupEntry = _entry,
             Cgroups = _cgroups?.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)) ?? new Rootfs.CgroupMountSource { HostTree = true },
             Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
-            PreservedDescriptors = _options.PreservedDescriptors,
+            PreservedDescriptors = _options.ListenDescriptors + _options.PreservedDescriptors,
             Filter = filter,
             NoPivot = _options.NoPivot,
             NoKeyring = _options.NoNewKeyring,
             SetGroupsAllowed = !Rootless.DeniesSetGroups(Spec, namespaces.IsNew(Libc.CLONE_NEWUSER)),
         };
+        SocketActivation.AddTo(init.Environment, _options.ListenDescriptors, namespaces.IsNew(Libc.CLONE_NEWPID));
         foreach ((string type, _, string path) in namespaces.Joined)
             init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
         int joinedUser = namespaces.Joined.FindIndex(j => j.Flag == Libc.CLONE_NEWUSER);

@@ -294,6 +294,43 @@ public sealed class ProcessTests : RuntimeTest
         Assert.Equal(["0", "1", "2", "3", "4", "5"], lines[..^1]); // 5 is the shell's own look into the folder
     }
 
+    [RuntimeFact]
+    public void Sockets_of_the_caller_are_handed_over_with_their_variables()
+    {
+        using var pipe = new Pipe();
+        var bundle = NewBundle().Shell("env | grep ^LISTEN_ | sort; for f in /proc/self/fd/*; do echo ${f##*/}; done");
+        var options = new SpawnOptions { Descriptors = { [3] = pipe.Reader, [4] = pipe.Writer, [5] = pipe.Reader } };
+        // The variables are for the process that has the number: the shell, which becomes the runtime.
+        const string script = "export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+        var lines = Spawn.Run(Folder, "/bin/sh", ["-c", script, Runtime.Program, "--root", Runtime.Root, "run", "--bundle", bundle.Folder, NewId()], options).Ends(0).Lines;
+        Assert.Equal(["LISTEN_FDS=2", "LISTEN_PID=1", "0", "1", "2", "3", "4", "5"], lines); // 5 is the shell's own look into the folder
+        lines = Spawn.Run(Folder, "/bin/sh", ["-c", script, Runtime.Program, "--root", Runtime.Root, "run", "--preserve-fds", "1", "--bundle", bundle.Folder, NewId()], options)
+            .Ends(0).Lines;
+        Assert.Equal(["0", "1", "2", "3", "4", "5", "6"], lines[2..]);
+    }
+
+    [RuntimeFact]
+    public void Variables_for_another_process_hand_nothing_over()
+    {
+        using var pipe = new Pipe();
+        var bundle = NewBundle().Shell("env | grep ^LISTEN_; for f in /proc/self/fd/*; do echo ${f##*/}; done");
+        var options = new SpawnOptions { Descriptors = { [3] = pipe.Reader }, Environment = { ["LISTEN_FDS"] = "1", ["LISTEN_PID"] = "1" } };
+        Assert.Equal(["0", "1", "2", "3"], Runtime.Do(options, "run", "--bundle", bundle.Folder, NewId()).Ends(0).Lines);
+    }
+
+    [RuntimeTheory]
+    [InlineData("""{ "policy": "SCHED_BATCH", "nice": 5 }""", 3, 5)]
+    [InlineData("""{ "policy": "SCHED_IDLE" }""", 5, 0)]
+    [InlineData("""{ "policy": "SCHED_OTHER", "nice": 19 }""", 0, 19)]
+    public void The_scheduler_is_the_bundles(string scheduler, int policy, int nice)
+    {
+        if (UnderTest.IsRunc)
+            return; // 1.1 does not know the member
+        var bundle = NewBundle().Args("cat", "/proc/self/stat").Change(b => b.Process["scheduler"] = JsonNode.Parse(scheduler));
+        var fields = Run(bundle).Ends(0).Stdout.Split(") ")[1].Split(' ');
+        Assert.Equal((policy, nice), (int.Parse(fields[41 - 3]), int.Parse(fields[19 - 3])));
+    }
+
     [RuntimeFact(NotUnderRunc = "personality came with 1.2")]
     public void A_personality_is_set_or_refused_by_name()
     {
