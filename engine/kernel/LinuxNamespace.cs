@@ -15,7 +15,7 @@ public enum LinuxNamespaceType
 /// <summary>What keeps a namespace alive; of several, the first that is said here.</summary>
 public enum LinuxNamespaceHolder
 {
-    /// <summary>A process is in it, or will give it to its children.</summary>
+    /// <summary>A process is in it, with its first thread or another, or will give it to its children.</summary>
     Process,
 
     /// <summary>A mount of it, in any mount namespace.</summary>
@@ -44,10 +44,10 @@ public sealed class LinuxNamespace
     /// <summary>The name that <c>ip netns</c> or <c>New-Namespace</c> gave it.</summary>
     public string? Name { get; init; }
 
-    /// <summary>The lowest pid of its members; of a holder by descriptor or for children where it has none; null without any.</summary>
+    /// <summary>The lowest pid of its members; of a holder by another thread, for children or by descriptor where it has none; null without any.</summary>
     public int? ProcessId { get; init; }
 
-    /// <summary>Processes that are in it.</summary>
+    /// <summary>Processes whose first thread is in it.</summary>
     public int ProcessCount { get; init; }
 
     /// <summary>The command name of <see cref="ProcessId"/>.</summary>

@@ -54,10 +54,10 @@ public sealed class LinuxNamespaceSnapshot
 
     internal static LinuxNamespace Build(NamespaceFound one, Dictionary<ulong, string> containers, IReadOnlyList<string> folders)
     {
-        var holder = one.Processes > 0 || one.ChildrenOf is not null ? LinuxNamespaceHolder.Process
+        var holder = one.Processes > 0 || one.Thread is not null || one.ChildrenOf is not null ? LinuxNamespaceHolder.Process
             : one.Mounts.Count > 0 ? LinuxNamespaceHolder.BindMount
             : one.Descriptors.Count > 0 ? LinuxNamespaceHolder.Descriptor : LinuxNamespaceHolder.Namespace;
-        var pid = one.LowestPid ?? one.ChildrenOf ?? (holder == LinuxNamespaceHolder.Descriptor ? one.Descriptors[0].Pid : null);
+        var pid = one.LowestPid ?? one.Thread?.Pid ?? one.ChildrenOf ?? (holder == LinuxNamespaceHolder.Descriptor ? one.Descriptors[0].Pid : null);
         return new LinuxNamespace
         {
             Type = LinuxNamespaces.Type(one.Type),

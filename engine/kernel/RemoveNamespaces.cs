@@ -93,7 +93,7 @@ public sealed partial class LinuxNamespaces
     {
         var parts = new List<string>();
         if (ns.ProcessCount > 0) { parts.Add($"{ns.ProcessCount} process{(ns.ProcessCount == 1 ? "" : "es")}, the first {ns.ProcessId} ({ns.Command})"); }
-        else if (ns.Holder == LinuxNamespaceHolder.Process) { parts.Add($"process {ns.ProcessId} ({ns.Command}) for its children"); }
+        else if (ns.Holder == LinuxNamespaceHolder.Process) { parts.Add($"process {ns.ProcessId} ({ns.Command}), by a thread or for its children"); }
         if (ns.BindMounts.Count > 0) { parts.Add("bind mounts " + string.Join(", ", ns.BindMounts.Take(5)) + (ns.BindMounts.Count > 5 ? ", …" : "")); }
         if (descriptors.Count > 0) { parts.Add("descriptors " + string.Join(", ", descriptors.Take(5)) + (descriptors.Count > 5 ? ", …" : "")); }
         if (parts.Count == 0) { parts.Add("a namespace below it or one that it owns"); }

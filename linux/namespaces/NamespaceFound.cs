@@ -12,6 +12,9 @@ public readonly record struct NamespaceDescriptor(int Pid, int Number)
     public override string ToString() => $"/proc/{Pid}/fd/{Number}";
 }
 
+/// <summary>A thread of a process.</summary>
+public readonly record struct NamespaceThread(int Pid, int Thread);
+
 /// <summary>A namespace with everything that holds it.</summary>
 /// <param name="type">cgroup, ipc, mnt, net, pid, time, user, uts.</param>
 /// <param name="id">The inode number on nsfs.</param>
@@ -28,6 +31,9 @@ public sealed class NamespaceFound(string type, ulong id)
 
     /// <summary>A process that is not in it, and whose children will be.</summary>
     public int? ChildrenOf { get; set; }
+
+    /// <summary>A thread that is in it while its process's first one is not.</summary>
+    public NamespaceThread? Thread { get; set; }
 
     public List<NamespaceMount> Mounts { get; } = [];
 

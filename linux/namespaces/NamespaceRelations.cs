@@ -38,6 +38,8 @@ public static unsafe class NamespaceRelations
     {
         if (one.LowestPid is { } pid)
             yield return $"/proc/{pid}/ns/{one.Type}";
+        if (one.Thread is { } thread)
+            yield return $"/proc/{thread.Pid}/task/{thread.Thread}/ns/{one.Type}";
         foreach (NamespaceMount mount in one.Mounts)
             yield return mount.Path;
         foreach (NamespaceDescriptor descriptor in one.Descriptors)

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace Containers.Linux;
 
 /// <summary>
-/// The namespaces of the host, namespaces(7), found in one pass over /proc: those that processes are in or give to their children, those that
+/// The namespaces of the host, namespaces(7), found in one pass over /proc: those that processes or their threads are in or give to their children, those that
 /// descriptors hold, and those that bind mounts hold in any mount namespace that a process is in. What the caller may not look at, and
 /// what vanishes meanwhile, is left out. A descriptor on its way through a socket is not visible to anybody.
 /// </summary>
@@ -18,6 +18,8 @@ public sealed unsafe class NamespaceScan
     static readonly byte[][] TypeFiles = [.. Types.Select(type => System.Text.Encoding.ASCII.GetBytes($"ns/{type}\0"))];
     static readonly byte[][] TypeNames = [.. Types.Select(System.Text.Encoding.ASCII.GetBytes)];
     static readonly int Mnt = Array.IndexOf(Types, "mnt"), Pid = Array.IndexOf(Types, "pid"), Time = Array.IndexOf(Types, "time");
+
+    static readonly int[] OfThreads = [Array.IndexOf(Types, "cgroup"), Array.IndexOf(Types, "ipc"), Mnt, Array.IndexOf(Types, "net"), Array.IndexOf(Types, "uts")];
 
     readonly Dictionary<ulong, NamespaceFound> found = [];
     readonly byte* buffer;
@@ -58,23 +60,23 @@ public sealed unsafe class NamespaceScan
         Utf8Formatter.TryFormat(pid, new Span<byte>(path, 16), out int digits);
         path[digits] = (byte)'/';
         byte* file = path + digits + 1;
-        ulong ownPid = 0, ownTime = 0;
+        ulong* own = stackalloc ulong[Types.Length];
         for (int type = 0; type < Types.Length; type++)
         {
             TypeFiles[type].CopyTo(new Span<byte>(file, 32));
             if (!TryReadId(proc, path, out ulong id))
-                continue;
-            if (type == Pid)
-                ownPid = id;
-            else if (type == Time)
-                ownTime = id;
-            Of(id, type).AddMember(pid);
+                id = 0;
+            else
+                Of(id, type).AddMember(pid);
+            own[type] = id;
         }
         // Empty for zombies, and equal to the process's own but for the few that have asked for others.
-        if (ownPid != 0)
-            AddForChildren(proc, path, file, "ns/pid_for_children\0"u8, Pid, ownPid, pid);
-        if (ownTime != 0)
-            AddForChildren(proc, path, file, "ns/time_for_children\0"u8, Time, ownTime, pid);
+        if (own[Pid] != 0)
+            AddForChildren(proc, path, file, "ns/pid_for_children\0"u8, Pid, own[Pid], pid);
+        if (own[Time] != 0)
+            AddForChildren(proc, path, file, "ns/time_for_children\0"u8, Time, own[Time], pid);
+        "task\0"u8.CopyTo(new Span<byte>(file, 32));
+        AddThreads(proc, path, pid, own);
         "fd\0"u8.CopyTo(new Span<byte>(file, 32));
         AddDescriptors(proc, path, pid);
     }
@@ -84,6 +86,36 @@ public sealed unsafe class NamespaceScan
         name.CopyTo(new Span<byte>(file, 32));
         if (TryReadId(proc, path, out ulong id) && id != own)
             Of(id, type).ChildrenOf ??= pid;
+    }
+
+    /// <summary>A thread may leave its process in these: runtimes that lock a thread to a namespace do.</summary>
+    void AddThreads(int proc, byte* path, int pid, ulong* own)
+    {
+        statx stat;
+        // Two links are the folder's own, each thread has one more.
+        if (Libc.syscall_errno(Libc.SYS_statx, proc, (nint)path, 0, Libc.STATX_NLINK, (nint)(&stat), 0) != 0 || stat.stx_nlink <= 3)
+            return;
+        int folder = Libc.openat(proc, path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        if (folder < 0)
+            return;
+        byte* link = stackalloc byte[64];
+        nint filled;
+        while ((filled = Libc.getdents64(folder, buffer, BufferSize)) > 0)
+            for (nint at = 0; at < filled; at += ((linux_dirent64*)(buffer + at))->d_reclen)
+            {
+                ReadOnlySpan<byte> name = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(buffer + at + linux_dirent64.NameOffset);
+                if (!Utf8Parser.TryParse(name, out int thread, out _) || thread == pid || name.Length > 16)
+                    continue;
+                name.CopyTo(new Span<byte>(link, 16));
+                link[name.Length] = (byte)'/';
+                foreach (int type in OfThreads)
+                {
+                    TypeFiles[type].CopyTo(new Span<byte>(link + name.Length + 1, 32));
+                    if (TryReadId(folder, link, out ulong id) && id != own[type])
+                        Of(id, type).Thread ??= new(pid, thread);
+                }
+            }
+        Libc.close(folder);
     }
 
     void AddDescriptors(int proc, byte* path, int pid)

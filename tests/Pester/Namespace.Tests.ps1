@@ -118,6 +118,29 @@ Describe 'Get-Namespace finds what' {
         "$outer" | Should -Be "user:[$($outer.Id)]"
     }
 
+    It 'only a thread is in, beside the first of its process' {
+        Add-Type -TypeDefinition @'
+            using System.Runtime.InteropServices;
+            using System.Threading;
+            public static class NamespaceThread
+            {
+                [DllImport("libc")] static extern int unshare(int flags);
+                public static int Result;
+                public static readonly ManualResetEventSlim Done = new(), End = new();
+                public static void Start() => new Thread(() => { Result = unshare(0x4000000); Done.Set(); End.Wait(); }) { IsBackground = true }.Start();
+            }
+'@
+        [NamespaceThread]::Start()
+        [NamespaceThread]::Done.Wait()
+        [NamespaceThread]::Result | Should -Be 0
+        try {
+            $found = Get-Namespace -Type Uts -Holder Process | Where-Object HolderPath -like "/proc/$PID/task/*/ns/uts"
+            $found.ProcessCount, $found.ProcessId | Should -Be 0, $PID
+            $found.Id | Should -Not -Be (Get-Inode '/proc/self/ns/uts')
+        }
+        finally { [NamespaceThread]::End.Set() }
+    }
+
     It 'a process will give to its children' {
         # Without --fork unshare itself stays outside; its child is the first inside.
         $maker = Start-Beside unshare '--time', 'sleep', '1000'
