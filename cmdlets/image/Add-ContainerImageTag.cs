@@ -6,7 +6,7 @@ namespace Containers.Cmdlets;
 [OutputType(typeof(ContainerImage))]
 public sealed class AddContainerImageTagCommand : ImageCmdlet
 {
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [Alias("Image", "Name")]
     [ArgumentCompleter(typeof(ImageCompleter))]
     public string Reference { get; set; } = "";

@@ -8,7 +8,7 @@ public sealed class ExportContainerImageCommand : ImageCmdlet
 {
     readonly List<string> names = [];
 
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [Alias("Image", "Name")]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(ImageCompleter))]

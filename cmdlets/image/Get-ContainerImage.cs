@@ -6,7 +6,7 @@ namespace Containers.Cmdlets;
 [OutputType(typeof(ContainerImage))]
 public sealed class GetContainerImageCommand : ImageCmdlet
 {
-    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 0, ValueFromPipeline = true)]
     [Alias("Image", "Name")]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(ImageCompleter))]

@@ -6,7 +6,7 @@ namespace Containers.Cmdlets;
 [OutputType(typeof(ContainerImageHistory))]
 public sealed class GetContainerImageHistoryCommand : ImageCmdlet
 {
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [Alias("Image", "Name")]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(ImageCompleter))]

@@ -2,7 +2,10 @@ using System.Management.Automation;
 
 namespace Containers.Cmdlets;
 
-/// <summary>A cmdlet whose targets are images of the store: by name with wildcards, by digest, or as objects from the pipeline.</summary>
+/// <summary>
+/// A cmdlet whose targets are images of the store: by name with wildcards, by digest, or as objects from the pipeline. An object becomes its
+/// name, or its digest where it has none (<see cref="ContainerImage.ToString"/>); by property name it would be nothing then.
+/// </summary>
 public abstract class ImageCmdlet : TenantCmdlet
 {
     /// <summary>What the words name. A word with wildcards is compared with full and with short names; one that names nothing is an error of its own.</summary>

@@ -8,6 +8,7 @@ public sealed class ImportContainerImageCommand : ImageCmdlet
 {
     const string ByPath = "Path";
     const string ByLiteralPath = "LiteralPath";
+    const string OfRootfs = "Rootfs";
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = ByPath)]
     [SupportsWildcards]
@@ -17,18 +18,30 @@ public sealed class ImportContainerImageCommand : ImageCmdlet
     [Alias("PSPath", "LP")]
     public string[] LiteralPath { get; set; } = [];
 
-    [Parameter]
+    [Parameter(Mandatory = true, ParameterSetName = OfRootfs)]
+    [Alias("Rootfs")]
+    public string? RootfsPath { get; set; }
+
+    [Parameter(ParameterSetName = ByPath)]
+    [Parameter(ParameterSetName = ByLiteralPath)]
+    [Parameter(Mandatory = true, ParameterSetName = OfRootfs)]
     [Alias("Name", "Tag")]
     public string? Reference { get; set; }
 
     [Parameter]
     public string? Platform { get; set; }
 
-    [Parameter]
+    [Parameter(ParameterSetName = ByPath)]
+    [Parameter(ParameterSetName = ByLiteralPath)]
     public SwitchParameter NoUnpack { get; set; }
 
     protected override void ProcessRecord()
     {
+        if (RootfsPath is not null)
+        {
+            Try(RootfsPath, () => Import(RootfsPath));
+            return;
+        }
         foreach (string path in ParameterSetName == ByPath ? Path : LiteralPath)
             Try(path, () => Import(path));
     }
@@ -41,10 +54,13 @@ public sealed class ImportContainerImageCommand : ImageCmdlet
             if (!ShouldProcess(one, "Import-ContainerImage"))
                 continue;
             ImageProgressView? view = null;
-            PumpedWork<IReadOnlyList<ContainerImage>> work = Begin((pump, token) => Engine.Images.ImportAsync(one, new ImageImportOptions
+            var options = new ImageImportOptions { Reference = Reference, ContainerNamespace = ContainerNamespace, Platform = Platform, NoUnpack = NoUnpack };
+            PumpedWork<IReadOnlyList<ContainerImage>> work = Begin<IReadOnlyList<ContainerImage>>(async (pump, token) =>
             {
-                Reference = Reference, ContainerNamespace = ContainerNamespace, Platform = Platform, NoUnpack = NoUnpack,
-            }, view = ShowProgress(pump, $"Importing {one}"), token));
+                view = ShowProgress(pump, $"Importing {one}");
+                return RootfsPath is null ? await Engine.Images.ImportAsync(one, options, view, token).ConfigureAwait(false)
+                    : [await Engine.Images.ImportRootfsAsync(one, options, view, token).ConfigureAwait(false)];
+            });
             try
             {
                 WriteObject(work.Finish(), enumerateCollection: true);

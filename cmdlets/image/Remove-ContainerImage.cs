@@ -8,7 +8,7 @@ public sealed class RemoveContainerImageCommand : ImageCmdlet
     const string ByName = "Name";
     const string AllUnused = "Unused";
 
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = ByName)]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = ByName)]
     [Alias("Image", "Name")]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(ImageCompleter))]

@@ -22,7 +22,7 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
         try
         {
             if (Directory.Exists(path)) { return await ReadFolderAsync(path, cancel).ConfigureAwait(false); }
-            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            var file = Open(path);
             await using var told = new ToldStream(file, read => progress?.Report(new ImageProgress("Reading", path, read, file.CanSeek ? file.Length : null, false)));
             var found = await ReadArchiveAsync(path, Decompress(told), cancel).ConfigureAwait(false);
             progress?.Report(new ImageProgress("Reading", path, told.Count, told.Count, true));
@@ -38,6 +38,79 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
         {
             throw new ContainerException(ErrorIds.ArchiveInvalid, $"'{path}' cannot be read: {e.Message}", path, ContainerErrorCategory.ReadError, e);
         }
+    }
+
+    /// <summary>
+    /// Makes an image of one layer from an archive of a root filesystem, which is stored as it is. It has no program of its own.
+    /// </summary>
+    /// <exception cref="ContainerException"><c>ArchiveNotFound</c>, <c>ArchiveInvalid</c>, <c>NotSupported</c>.</exception>
+    internal async Task<Descriptor> FromRootfsAsync(string path, ImagePlatform platform, CancellationToken cancel)
+    {
+        if (Directory.Exists(path))
+        {
+            throw new ContainerException(ErrorIds.NotSupported, $"'{path}' is a folder. An image is made from an archive of one: tar -C '{path}' -cf rootfs.tar . — or use the folder itself with New-Container -RootfsPath.",
+                path, ContainerErrorCategory.NotImplemented);
+        }
+        try
+        {
+            Digest layer;
+            long size;
+            await using (var file = Open(path))
+            {
+                (layer, size) = await engine.Content.PutAsync(file, null, null, long.MaxValue, done => progress?.Report(new ImageProgress("Reading", path, done, file.CanSeek ? file.Length : null, false)), cancel).ConfigureAwait(false);
+            }
+            progress?.Report(new ImageProgress("Reading", path, size, size, true));
+            var diffId = await UncompressedAsync(layer, cancel).ConfigureAwait(false);
+            var config = Put(new ImageConfigRecord
+            {
+                // Of the file, so that the same file gives the same image.
+                Created = new DateTimeOffset(File.GetLastWriteTimeUtc(path)), Os = platform.Os, Architecture = platform.Architecture, Variant = platform.Variant,
+                Config = new ImageRunRecord(), Rootfs = new RootfsRecord { Type = "layers", DiffIds = [diffId.ToString()] },
+            }, ImageJson.Default.ImageConfigRecord);
+            var manifest = Put(new ManifestRecord
+            {
+                SchemaVersion = 2, MediaType = MediaTypes.Manifest, Config = new Descriptor { MediaType = MediaTypes.Config, Digest = config.Digest.ToString(), Size = config.Size },
+                Layers = [new Descriptor { MediaType = LayerType(layer).Replace(MediaTypes.DockerLayer, MediaTypes.Layer).Replace(".gzip", "+gzip").Replace(".zstd", "+zstd"), Digest = layer.ToString(), Size = size }],
+            }, ImageJson.Default.ManifestRecord);
+            return new Descriptor { MediaType = MediaTypes.Manifest, Digest = manifest.Digest.ToString(), Size = manifest.Size };
+        }
+        catch (InvalidDataException e) { throw Invalid(path, e.Message, e); }
+        catch (NotSupportedException e) { throw new ContainerException(ErrorIds.NotSupported, $"'{path}': {e.Message}.", path, ContainerErrorCategory.NotInstalled, e); }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new ContainerException(ErrorIds.ArchiveNotFound, $"There is no file '{path}' to import.", path, ContainerErrorCategory.ObjectNotFound, e);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or (IOException and not LinuxException))
+        {
+            throw new ContainerException(ErrorIds.ArchiveInvalid, $"'{path}' cannot be read: {e.Message}", path, ContainerErrorCategory.ReadError, e);
+        }
+    }
+
+    static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+
+    (Digest Digest, long Size) Put<T>(T record, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
+    {
+        var content = JsonSerializer.SerializeToUtf8Bytes(record, type);
+        return (engine.Content.Put(content), content.Length);
+    }
+
+    async Task<Digest> UncompressedAsync(Digest layer, CancellationToken cancel)
+    {
+        await using var stream = Decompress(engine.Content.OpenRead(layer));
+        using var hash = Digest.NewHash("sha256");
+        var buffer = new byte[1 << 20];
+        long total = 0;
+        int n;
+        while ((n = await stream.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0)
+        {
+            total += n;
+            if (total > engine.Options.Limits.LayerBytes)
+            {
+                throw new ContainerException(ErrorIds.LayerTooLarge, $"The archive has more than {engine.Options.Limits.LayerBytes} bytes uncompressed. CONTAINERS_LAYER_BYTES raises the limit.", layer.ToString(), ContainerErrorCategory.InvalidData);
+            }
+            hash.AppendData(buffer, 0, n);
+        }
+        return Digest.From("sha256", hash.GetHashAndReset());
     }
 
     internal static Stream Decompress(Stream stream)

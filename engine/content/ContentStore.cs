@@ -141,7 +141,7 @@ public sealed class ContentStore
     internal void Delete(Digest digest) => Syscall.unlink(paths.Blob(digest));
 
     internal static ContainerException NotFound(Digest digest) => new(ErrorIds.ContentNotFound,
-        $"The content {digest} is not in the store. Import or pull the image that it belongs to.", digest.ToString(), ContainerErrorCategory.ObjectNotFound);
+        $"The content {digest} is not in the store. Import the image that it belongs to again.", digest.ToString(), ContainerErrorCategory.ObjectNotFound);
 
     internal static ContainerException Mismatch(Digest expected, Digest found) => new(ErrorIds.DigestMismatch,
         $"The content is {found}, and should be {expected}. It was damaged or changed on its way: get it again.", expected.ToString(), ContainerErrorCategory.InvalidData);

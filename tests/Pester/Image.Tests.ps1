@@ -53,7 +53,7 @@ Describe 'Import-ContainerImage' {
     }
 
     It 'takes a layout folder and gives the image' {
-        $image = Import-ContainerImage $layout
+        $image = Import-ContainerImage $layout -Platform linux/amd64
         $image | Should -BeOfType Containers.ContainerImage
         $image.Reference | Should -Be 'docker.io/library/busybox:1'
         $image.Platform | Should -Be 'linux/amd64'
@@ -80,6 +80,30 @@ Describe 'Import-ContainerImage' {
         if ($_ -eq 'zstd' -and -not (Get-Command zstd -ErrorAction Ignore)) { Set-ItResult -Skipped -Because 'there is no zstd'; return }
         $null = Import-ContainerImage (New-Layout "$folder/c-$_" @("$folder/base.tar") @{ Cmd = @('echo', $_) } -Compress $_) -Reference "c:$_"
         Invoke-Container -Image "c:$_" -Remove | Should -Be $_
+    }
+
+    It 'makes an image of a root filesystem, twice the same' {
+        sh -c 'gzip -nkf "$1"' sh "$folder/base.tar"
+        $image = Import-ContainerImage -RootfsPath "$folder/base.tar.gz" -Reference root:1
+        $image.Layers[0].MediaType | Should -Be 'application/vnd.oci.image.layer.v1.tar+gzip'
+        $image.Layers[0].DiffId | Should -Be ('sha256:' + (Get-FileHash "$folder/base.tar").Hash.ToLowerInvariant())
+        Invoke-Container -Image root:1 -Remove -User web -ArgumentList id, -un | Should -Be 'web'
+        Get-ErrorIdOf { New-Container -Image root:1 } | Should -Be 'InvalidSpec'
+        (Import-ContainerImage -RootfsPath "$folder/base.tar.gz" -Reference root:2).Digest | Should -Be $image.Digest
+        Get-ErrorIdOf { Import-ContainerImage -RootfsPath $store.Rootfs -Reference root:3 } | Should -Be 'NotSupported'
+        Get-ErrorIdOf { Import-ContainerImage -RootfsPath /bin/busybox -Reference root:3 } | Should -Be 'LayerInvalid'
+        Get-ErrorIdOf { Import-ContainerImage -RootfsPath /nonexistent -Reference root:3 } | Should -Be 'ArchiveNotFound'
+        Get-ContainerImage 'root:3*' | Should -BeNullOrEmpty
+    }
+
+    It 'lists what has no name by its digest, and takes it from the pipeline' {
+        $image = Import-ContainerImage (New-Layout "$folder/nameless" @("$folder/base.tar") @{ Cmd = @('pwd') })
+        $image.Reference | Should -BeNullOrEmpty
+        ($image | Test-ContainerImage).IsComplete | Should -BeTrue
+        Invoke-Container -Image $image.Digest -Remove | Should -Be '/'
+        $image | Add-ContainerImageTag -NewReference named:1
+        (Get-ContainerImage).Reference | Should -Be 'docker.io/library/named:1'
+        Get-ContainerImage | Remove-ContainerImage
     }
 
     It 'changes nothing with -WhatIf' {
@@ -126,8 +150,7 @@ Describe 'Import-ContainerImage' {
     ) {
         Get-ErrorIdOf $Do | Should -Match "^($Id)$"
         Get-ContainerImage | Should -BeNullOrEmpty
-        $null = Clear-ContainerStorage -Confirm:$false
-        Test-Path "$folder/esc2" | Should -BeFalse
+        Get-ContainerContent | Should -BeNullOrEmpty
     }
 }
 
