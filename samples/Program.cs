@@ -1,4 +1,5 @@
 // Containers.Samples demo MODULE MARK STATE: the story of demo.ps1 told through the engine, which is a library of its own.
+using Containers.Linux.Cgroups;
 using System.Diagnostics;
 using System.Text;
 using Containers;

@@ -104,5 +104,10 @@ public sealed class RuntimeCompleter : Completer
 
 public sealed class CgroupCompleter : Completer
 {
-    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Cgroups.List("/", recurse: true).Select(cgroup => cgroup.Path);
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Cgroups.Paths("/", recurse: true);
+}
+
+public sealed class ControllerCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Cgroups.Controllers().Where(one => one.State != CgroupControllerState.NotInKernel).Select(one => one.Name);
 }

@@ -65,7 +65,10 @@ static class Errors
         ErrorIds.ImageNotFound or ErrorIds.ImageExists or ErrorIds.PlatformNotFound => "Get-ContainerImage",
         ErrorIds.ContentNotFound or ErrorIds.ImageInvalid => "Test-ContainerImage",
         ErrorIds.ImageInUse => "Get-Container",
-        ErrorIds.CgroupNotFound => "Get-Cgroup",
+        ErrorIds.CgroupNotFound or ErrorIds.CgroupExists => "Get-Cgroup",
+        ErrorIds.CgroupNotSupported => "Get-CgroupController",
+        ErrorIds.CgroupBusy => "Get-CgroupProcess",
+        ErrorIds.ProcessNotFound => "Get-Process",
         ErrorIds.NamespaceNotFound => "Get-Namespace",
         _ => null,
     };

@@ -46,6 +46,9 @@ sealed class ContainerRecord
     /// <summary>Inodes of namespaces that paths of the spec named when the container was made: OCI type → inode.</summary>
     public Dictionary<string, ulong> PathIds { get; set; } = [];
 
+    /// <summary>Files of its control group, set by name, that the spec has no place for: on hosts with v1 controllers.</summary>
+    public Dictionary<string, string> CgroupValues { get; set; } = [];
+
     public required Spec Spec { get; set; }
 
     [JsonIgnore]

@@ -104,6 +104,9 @@ public sealed class ContainerStore
         return ToContainer(record, engine.Tasks.StateOf(ns, id));
     }
 
+    /// <summary>Replaces the record of a container whose lock is held.</summary>
+    internal void Replace(ContainerRecord record) => Folders.Replace(RecordPath(record.Namespace, record.Id), Write(record));
+
     /// <summary>Removes a container, its writable layer and its log. A task that is stopped goes with it.</summary>
     /// <param name="force">A running task is killed first.</param>
     /// <exception cref="ContainerException"><c>ContainerNotFound</c>; <c>TaskRunning</c> without <paramref name="force"/>.</exception>

@@ -5,7 +5,16 @@ public static class ErrorIds
 {
     public const string ArchiveInvalid = nameof(ArchiveInvalid);
     public const string ArchiveNotFound = nameof(ArchiveNotFound);
+    public const string CgroupBusy = nameof(CgroupBusy);
+    public const string CgroupExists = nameof(CgroupExists);
+    public const string CgroupLimitRefused = nameof(CgroupLimitRefused);
     public const string CgroupNotFound = nameof(CgroupNotFound);
+    public const string CgroupNotOurs = nameof(CgroupNotOurs);
+    public const string CgroupNotPermitted = nameof(CgroupNotPermitted);
+    public const string CgroupNotSupported = nameof(CgroupNotSupported);
+    public const string CgroupProtected = nameof(CgroupProtected);
+    public const string CgroupReadOnly = nameof(CgroupReadOnly);
+    public const string CgroupThreaded = nameof(CgroupThreaded);
     public const string CgroupUnavailable = nameof(CgroupUnavailable);
     public const string ContainerExists = nameof(ContainerExists);
     public const string ContainerNotFound = nameof(ContainerNotFound);
@@ -39,6 +48,7 @@ public static class ErrorIds
     public const string NotSupported = nameof(NotSupported);
     public const string OutputLost = nameof(OutputLost);
     public const string PlatformNotFound = nameof(PlatformNotFound);
+    public const string ProcessNotFound = nameof(ProcessNotFound);
     public const string RootfsNotFound = nameof(RootfsNotFound);
     public const string RuntimeFailed = nameof(RuntimeFailed);
     public const string RuntimeNotFound = nameof(RuntimeNotFound);

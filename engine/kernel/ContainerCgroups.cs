@@ -1,73 +1,79 @@
+using System.Globalization;
 using Containers.Linux;
 using Containers.Linux.Cgroups;
-using Containers.Linux.Oci;
 
 namespace Containers;
 
-/// <summary>What to change of a cgroup's limits: null leaves one as it is, -1 takes it away.</summary>
-public sealed class CgroupLimitChange
-{
-    public long? Memory { get; set; }
-
-    /// <summary>Memory and swap together.</summary>
-    public long? MemorySwap { get; set; }
-
-    public long? MemoryReservation { get; set; }
-
-    /// <summary>Processors, such as 0.5.</summary>
-    public double? Cpu { get; set; }
-
-    /// <summary>1–10000.</summary>
-    public long? CpuWeight { get; set; }
-
-    public string? CpuSet { get; set; }
-    public string? MemorySet { get; set; }
-    public long? ProcessLimit { get; set; }
-    public IReadOnlyList<ContainerIoLimit>? IoLimit { get; set; }
-}
-
 /// <summary>Control groups as objects: one for each path, whatever hierarchies have it.</summary>
-public sealed class ContainerCgroups
+public sealed partial class ContainerCgroups
 {
     const int Deepest = 256;
 
     readonly ContainerEngine engine;
+    CgroupHost? host;
+    Dictionary<string, (string Namespace, string Id)>? owners;
 
     internal ContainerCgroups(ContainerEngine engine) => this.engine = engine;
 
-    /// <summary>The group of this path.</summary>
+    // Looked for once: a thousand groups in a pipeline are found in the same hierarchies.
+    CgroupHost Host => host ??= CgroupHost.Detect();
+
+    /// <summary>Forgets what it knows of hierarchies and containers, for whoever keeps an engine for long.</summary>
+    public void Refresh() => (host, owners) = (null, null);
+
+    /// <summary>The group of this path, or of this folder of a hierarchy.</summary>
     /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>InvalidArgument</c>, <c>CgroupUnavailable</c>.</exception>
-    public Cgroup Get(string path) => Guard(path, () =>
-    {
-        var group = Existing(path);
-        return Describe(group, Owners());
-    });
+    public Cgroup Get(string path) => Guard(path, () => Describe(Find(path)));
 
     /// <summary>The group of this path and those below it; one level without <paramref name="recurse"/>.</summary>
     /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>InvalidArgument</c>, <c>CgroupUnavailable</c>.</exception>
     public IReadOnlyList<Cgroup> List(string path = "/", bool recurse = false) => Guard(path, () =>
     {
-        var group = Existing(path);
-        var owners = Owners();
-        var all = new List<Cgroup> { Describe(group, owners) };
-        Walk(group, recurse ? Deepest : 1, all, owners);
+        var all = new List<Cgroup>();
+        foreach (var one in Paths(path, recurse))
+        {
+            // One that is removed meanwhile is left out.
+            try { all.Add(Describe(Host.Group(one))); }
+            catch (CgroupException e) when (e.Id == "CgroupNotFound" && one != path) { }
+        }
+        return all;
+    });
+
+    /// <summary>The path of the group and of those below it, each before those below it.</summary>
+    /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>InvalidArgument</c>, <c>CgroupUnavailable</c>.</exception>
+    public IReadOnlyList<string> Paths(string path = "/", bool recurse = false) => Guard(path, () =>
+    {
+        var group = Find(path);
+        List<string> all = [group.Path, .. group.Below(recurse ? Deepest : 1)];
         return all;
     });
 
     /// <summary>The group that a process is in, by the first hierarchy with controllers.</summary>
-    /// <exception cref="ContainerException"><c>CgroupNotFound</c>.</exception>
-    public Cgroup ForProcess(int processId) => Guard(processId.ToString(), () =>
+    /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>ProcessNotFound</c>.</exception>
+    public Cgroup ForProcess(int processId) => AllForProcess(processId)[0];
+
+    /// <summary>The groups that a process is in, one for each path: on v1 it may be elsewhere in each hierarchy. Each has only the controllers by which the
+    /// process is in it.</summary>
+    /// <exception cref="ContainerException"><c>ProcessNotFound</c>.</exception>
+    public IReadOnlyList<Cgroup> AllForProcess(int processId) => Guard(processId.ToString(CultureInfo.InvariantCulture), () =>
     {
-        if (!ProcessCgroup.TryRead(processId, out var lines)) { throw new CgroupException("CgroupNotFound", $"there is no process {processId}"); }
-        var host = CgroupHost.Detect();
-        foreach (var line in lines)
+        if (processId <= 0 || !ProcessCgroup.TryRead(processId, out var lines)) { throw new CgroupException("ProcessNotFound", $"there is no process {processId}"); }
+        var paths = new List<(string Path, List<CgroupHierarchy> In)>();
+        foreach (var hierarchy in Host.Hierarchies)
         {
-            if (host.Kind == CgroupKind.V2 ? line.Hierarchy == 0 : line.Hierarchy != 0 && !line.Controllers.StartsWith("name=", StringComparison.Ordinal))
-            {
-                return Describe(host.Group(line.Path), Owners());
-            }
+            var line = lines.FindIndex(l => hierarchy.Version == 2 ? l.IsVersion2 : !l.IsVersion2 && l.Controllers == hierarchy.Name);
+            // What lies outside of our cgroup namespace, or is removed, cannot be reached by any path.
+            if (line < 0 || lines[line].Path.StartsWith("/..", StringComparison.Ordinal) || lines[line].Path.EndsWith(" (deleted)", StringComparison.Ordinal)) { continue; }
+            var at = paths.FindIndex(p => p.Path == lines[line].Path);
+            if (at < 0) { paths.Add((lines[line].Path, [hierarchy])); }
+            else { paths[at].In.Add(hierarchy); }
         }
-        throw new CgroupException("CgroupNotFound", $"process {processId} is in no group of a controller");
+        if (paths.Count == 0) { throw new CgroupException("CgroupNotFound", $"process {processId} is in no group that can be seen from here"); }
+        // A group of its own says more than the root, and one with controllers more than one without.
+        paths.Sort((a, b) => Weight(b).CompareTo(Weight(a)));
+        return paths.ConvertAll(p => Describe(Host.Group(p.Path), p.In));
+
+        static int Weight((string Path, List<CgroupHierarchy> In) p) => (p.Path == "/" ? 0 : 1000) + p.In.Sum(hierarchy => hierarchy.Controllers.Count);
     });
 
     /// <summary>The group of a container that has a task.</summary>
@@ -81,40 +87,6 @@ public sealed class ContainerCgroups
         var record = engine.Containers.Load(engine.NamespaceOr(containerNamespace), id);
         return PathOf(record) ?? throw new ContainerException(ErrorIds.CgroupNotFound,
             $"The spec of container '{id}' names no absolute cgroup path, so that its runtime chose one by itself.", id, ContainerErrorCategory.ObjectNotFound);
-    }
-
-    /// <summary>The limits that are set.</summary>
-    /// <exception cref="ContainerException"><c>CgroupNotFound</c>.</exception>
-    public CgroupLimit GetLimit(string path) => Guard(path, () =>
-    {
-        var group = Existing(path);
-        var limits = group.ReadLimits();
-        return new CgroupLimit
-        {
-            Path = group.Path,
-            Memory = limits.Memory,
-            MemorySwap = limits.MemorySwap,
-            MemoryReservation = limits.MemoryReservation,
-            Cpu = limits is { CpuQuota: { } quota, CpuPeriod: { } period } && period > TimeSpan.Zero ? quota / period : null,
-            CpuWeight = limits.CpuWeight,
-            CpuSet = limits.Cpus,
-            MemorySet = limits.MemoryNodes,
-            ProcessLimit = limits.Pids,
-            Container = OwnerOf(group.Path, Owners()),
-        };
-    });
-
-    /// <summary>Changes limits of a group that exists and answers with what is set then.</summary>
-    /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>InvalidArgument</c>; <c>HostRefused</c>: the kernel does not take it.</exception>
-    public CgroupLimit SetLimit(string path, CgroupLimitChange change)
-    {
-        Guard(path, () =>
-        {
-            var group = Existing(path);
-            group.Apply(ResourceSpec.Change(change));
-            return true;
-        });
-        return GetLimit(path);
     }
 
     /// <summary>Every process in a container's group and below it.</summary>
@@ -149,37 +121,28 @@ public sealed class ContainerCgroups
         return group.Exists ? group : throw new CgroupException("CgroupNotFound", $"there is no group '{path}'");
     }
 
-    static void Walk(ControlGroup group, int levels, List<Cgroup> all, Dictionary<string, string> owners)
+    /// <summary>A group that is there, by its path or by one of its folders.</summary>
+    ControlGroup Find(string path)
     {
-        if (levels == 0) { return; }
-        var names = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var hierarchy in group.Host.Hierarchies)
-        {
-            try
-            {
-                foreach (var folder in Directory.EnumerateDirectories(group.FolderIn(hierarchy))) { names.Add(Path.GetFileName(folder)); }
-            }
-            catch (DirectoryNotFoundException) { }
-        }
-        foreach (var name in names)
-        {
-            var child = group.Host.Group(group.Path == "/" ? "/" + name : $"{group.Path}/{name}");
-            if (!child.Exists) { continue; }
-            all.Add(Describe(child, owners));
-            Walk(child, levels - 1, all, owners);
-        }
+        var group = Host.Group(Host.PathOf(path));
+        return group.Exists ? group : throw new CgroupException("CgroupNotFound", $"there is no group '{group.Path}'");
     }
 
-    static Cgroup Describe(ControlGroup group, Dictionary<string, string> owners)
+    Cgroup Describe(ControlGroup group) => Describe(group, Host.Hierarchies);
+
+    Cgroup Describe(ControlGroup group, IReadOnlyList<CgroupHierarchy> among)
     {
         var controllers = new List<string>();
+        var folders = new List<string>();
         CgroupHierarchy? first = null;
-        foreach (var hierarchy in group.Host.Hierarchies)
+        foreach (var hierarchy in among)
         {
-            if (!Directory.Exists(group.FolderIn(hierarchy))) { continue; }
+            var folder = group.FolderIn(hierarchy);
+            if (!Directory.Exists(folder)) { continue; }
+            folders.Add(folder);
             // Where the controllers are is where one looks.
             if (first is null || first.Controllers.Count == 0 && hierarchy.Controllers.Count > 0) { first = hierarchy; }
-            controllers.AddRange(hierarchy.Controllers);
+            controllers.AddRange(hierarchy.Version == 2 ? group.EnabledIn(hierarchy) : hierarchy.Controllers);
         }
         if (first is null) { throw new CgroupException("CgroupNotFound", $"there is no group '{group.Path}'"); }
         return new Cgroup
@@ -190,21 +153,24 @@ public sealed class ContainerCgroups
             Controllers = controllers,
             ProcessCount = group.Processes().Count,
             Frozen = group.Path == "/" ? null : group.Frozen,
-            Container = OwnerOf(group.Path, owners),
+            Container = OwnerOf(group.Path),
+            Folders = folders,
+            Type = group.Type,
         };
     }
 
     // Container by cgroup path, over all container namespaces; a damaged record hides its own container alone.
-    Dictionary<string, string> Owners()
+    Dictionary<string, (string Namespace, string Id)> Owners()
     {
-        var owners = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (owners is not null) { return owners; }
+        owners = new(StringComparer.Ordinal);
         foreach (var ns in ContainerStore.RunNamespaces(engine.Paths))
         {
             foreach (var id in ContainerStore.ChildNames(engine.Paths.RunNamespaceFolder(ns)))
             {
                 try
                 {
-                    if (PathOf(engine.Containers.Load(ns, id)) is { } path) { owners.TryAdd(path, id); }
+                    if (PathOf(engine.Containers.Load(ns, id)) is { } path) { owners.TryAdd(path, (ns, id)); }
                 }
                 catch (ContainerException) { }
             }
@@ -212,11 +178,11 @@ public sealed class ContainerCgroups
         return owners;
     }
 
-    static string? OwnerOf(string path, Dictionary<string, string> owners)
+    string? OwnerOf(string path)
     {
         for (var part = path; part.Length > 1; part = part[..Math.Max(part.LastIndexOf('/'), 0)])
         {
-            if (owners.TryGetValue(part, out var id)) { return id; }
+            if (Owners().TryGetValue(part, out var owner)) { return owner.Id; }
         }
         return null;
     }
@@ -224,20 +190,40 @@ public sealed class ContainerCgroups
     internal static T Guard<T>(string target, Func<T> work)
     {
         try { return work(); }
-        catch (CgroupException e)
+        catch (CgroupException e) { throw Failure(target, e); }
+        catch (LinuxException e) { throw Failure(target, e); }
+    }
+
+    static ContainerException Failure(string target, LinuxException e)
+    {
+        var (id, category, why) = e.Errno switch
         {
-            var (id, category) = e.Id switch
-            {
-                "CgroupNotFound" => (ErrorIds.CgroupNotFound, ContainerErrorCategory.ObjectNotFound),
-                "InvalidCgroupPath" => (ErrorIds.InvalidArgument, ContainerErrorCategory.InvalidArgument),
-                "CgroupLimitRefused" or "CgroupNotSupported" => (ErrorIds.HostRefused, ContainerErrorCategory.InvalidOperation),
-                _ => (ErrorIds.CgroupUnavailable, ContainerErrorCategory.ResourceUnavailable),
-            };
-            throw new ContainerException(id, $"Cgroup '{target}': {e.Message}. Get-Cgroup lists groups, Test-ContainerHost tells which controllers work.", target, category, e);
-        }
-        catch (LinuxException e)
+            Libc.EACCES or Libc.EPERM => (ErrorIds.CgroupNotPermitted, ContainerErrorCategory.PermissionDenied, "Be root, or work below a group that was delegated to this user."),
+            Libc.EROFS => (ErrorIds.CgroupReadOnly, ContainerErrorCategory.PermissionDenied, "The hierarchy is mounted read-only: remount it with mount -o remount,rw, or work where it is writable."),
+            Libc.EAGAIN => (ErrorIds.CgroupUnavailable, ContainerErrorCategory.ResourceUnavailable, "A group above it allows no more groups (cgroup.max.descendants, cgroup.max.depth)."),
+            Libc.EBUSY => (ErrorIds.CgroupBusy, ContainerErrorCategory.ResourceBusy, "Stop-Cgroup ends what is in it."),
+            _ => (ErrorIds.CgroupUnavailable, ContainerErrorCategory.ResourceUnavailable, "Test-ContainerHost tells which controllers work."),
+        };
+        return new ContainerException(id, $"Cgroup '{target}': {e.Message}. {why}", target, category, e);
+    }
+
+    static ContainerException Failure(string target, CgroupException e)
+    {
+        const string Lists = " Get-Cgroup lists the groups that are there.";
+        var (id, category, wayOut) = e.Id switch
         {
-            throw new ContainerException(ErrorIds.CgroupUnavailable, $"Cgroup '{target}': {e.Message}. Are you root?", target, ContainerErrorCategory.PermissionDenied, e);
-        }
+            "CgroupNotFound" => (ErrorIds.CgroupNotFound, ContainerErrorCategory.ObjectNotFound, Lists),
+            "ProcessNotFound" => (ErrorIds.ProcessNotFound, ContainerErrorCategory.ObjectNotFound, " Get-Process lists those that are there."),
+            "InvalidCgroupPath" => (ErrorIds.InvalidArgument, ContainerErrorCategory.InvalidArgument, " A path is like /jobs/night."),
+            "InvalidLimit" => (ErrorIds.InvalidArgument, ContainerErrorCategory.InvalidArgument, ""),
+            "CgroupLimitRefused" => (ErrorIds.CgroupLimitRefused, ContainerErrorCategory.InvalidOperation, ""),
+            "CgroupNotSupported" => (ErrorIds.CgroupNotSupported, ContainerErrorCategory.NotImplemented, " Get-CgroupController tells what this host has."),
+            "CgroupNotPermitted" => (ErrorIds.CgroupNotPermitted, ContainerErrorCategory.PermissionDenied, ""),
+            "CgroupReadOnly" => (ErrorIds.CgroupReadOnly, ContainerErrorCategory.PermissionDenied, ""),
+            "CgroupThreaded" => (ErrorIds.CgroupThreaded, ContainerErrorCategory.InvalidOperation, ""),
+            "CgroupBusy" => (ErrorIds.CgroupBusy, ContainerErrorCategory.ResourceBusy, ""),
+            _ => (ErrorIds.CgroupUnavailable, ContainerErrorCategory.ResourceUnavailable, Lists),
+        };
+        return new ContainerException(id, $"Cgroup '{target}': {e.Message}.{wayOut}", target, category, e);
     }
 }

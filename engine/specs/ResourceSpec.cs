@@ -23,32 +23,6 @@ static class ResourceSpec
         };
     }
 
-    /// <summary>A change of limits that are there: nothing is added to what is said, and device rules stay.</summary>
-    internal static LinuxResources Change(CgroupLimitChange c)
-    {
-        var o = new ContainerCreateOptions
-        {
-            Cpu = c.Cpu, CpuWeight = c.CpuWeight, CpuSet = c.CpuSet, MemorySet = c.MemorySet, ProcessLimit = c.ProcessLimit, IoLimit = c.IoLimit,
-        };
-        LinuxMemory? memory = null;
-        if (c.Memory is not null || c.MemorySwap is not null || c.MemoryReservation is not null)
-        {
-            memory = new LinuxMemory
-            {
-                Limit = c.Memory is { } limit ? Limit("Memory", limit) : null,
-                Swap = c.MemorySwap is { } swap ? Limit("MemorySwap", swap) : null,
-                Reservation = c.MemoryReservation is { } soft ? Limit("MemoryReservation", soft) : null,
-            };
-        }
-        return new LinuxResources
-        {
-            Memory = memory,
-            Cpu = Cpu(o),
-            Pids = c.ProcessLimit is { } pids ? new LinuxPids { Limit = Limit("ProcessLimit", pids) } : null,
-            BlockIo = Io(c.IoLimit),
-        };
-    }
-
     static LinuxMemory? Memory(ContainerCreateOptions o)
     {
         if (o is { Memory: null, MemorySwap: null, MemoryReservation: null }) { return null; }
@@ -72,14 +46,11 @@ static class ResourceSpec
         {
             Quota = o.Cpu is null ? null : o.Cpu == -1 ? -1 : (long)Math.Round(o.Cpu.Value * Period),
             Period = o.Cpu is null or -1 ? null : Period,
-            Shares = o.CpuWeight is { } weight ? SharesOf(weight) : null,
+            Shares = o.CpuWeight is { } weight ? ResourceValues.SharesOf(weight) : null,
             Cpus = o.CpuSet is null ? null : List("CpuSet", o.CpuSet),
             Mems = o.MemorySet is null ? null : List("MemorySet", o.MemorySet),
         };
     }
-
-    /// <summary>Shares (v1) of a weight (v2), so that the runtime makes the same weight of them again; the kernel's defaults stay a pair.</summary>
-    internal static ulong SharesOf(long weight) => weight == 100 ? 1024 : ResourceValues.WeightToShares((ulong)weight);
 
     static LinuxBlockIo? Io(IReadOnlyList<ContainerIoLimit>? limits)
     {
@@ -105,7 +76,7 @@ static class ResourceSpec
         return io;
     }
 
-    static (long Major, long Minor) Device(string text)
+    internal static (long Major, long Minor) Device(string text)
     {
         if (text.StartsWith('/'))
         {

@@ -60,6 +60,7 @@ public sealed partial class ContainerTasks
             Write(Path.Combine(folder, "config.json"), OciJson.WriteSpec(spec));
             Write(Path.Combine(folder, "shim.json"), JsonSerializer.SerializeToUtf8Bytes(Orders(record, folder, runtime), TaskJson.Default.ShimOrders));
             await LaunchAsync(helper, folder, id, cancel).ConfigureAwait(false);
+            engine.Cgroups.ApplyRecorded(record);
         }
         catch
         {

@@ -3,8 +3,9 @@ namespace Containers.Linux.Cgroups;
 /// <summary>Something about control groups that cannot be done; <see cref="Id"/> is the word by which the failure is known.</summary>
 public class CgroupException : Exception
 {
-    /// <summary><c>InvalidCgroupPath</c>, <c>CgroupNotFound</c>, <c>CgroupBusy</c>, <c>CgroupLimitRefused</c>, <c>CgroupNotMounted</c>, <c>CgroupTooDeep</c>,
-    /// <c>CgroupNotSupported</c>.</summary>
+    /// <summary><c>InvalidCgroupPath</c>, <c>InvalidLimit</c>, <c>CgroupNotFound</c>, <c>CgroupBusy</c>, <c>CgroupLimitRefused</c>, <c>CgroupNotMounted</c>,
+    /// <c>CgroupTooDeep</c>, <c>CgroupNotSupported</c>, <c>CgroupNotPermitted</c>, <c>CgroupReadOnly</c>, <c>CgroupThreaded</c>, <c>CgroupUnavailable</c>,
+    /// <c>ProcessNotFound</c>.</summary>
     public string Id { get; }
 
     public CgroupException(string id, string message) : base(message) => Id = id;

@@ -63,6 +63,9 @@ public sealed class CgroupHost
         "cpuset", "cpu", "cpuacct", "blkio", "memory", "devices", "freezer", "net_cls", "perf_event", "net_prio", "hugetlb", "pids", "rdma", "misc",
     ];
 
+    /// <summary>All controllers that these tools know, by the kernel's names; <c>io</c> is v2's for <c>blkio</c>.</summary>
+    public static IReadOnlyList<string> KnownControllers { get; } = [.. Known, "io"];
+
     readonly string procCgroups;
     readonly CgroupHierarchy[] hierarchies;
     readonly Action<string, bpf_insn[]>? attachDeviceProgram;
@@ -117,6 +120,27 @@ public sealed class CgroupHost
 
     internal CgroupHierarchy[] All => hierarchies;
 
+    List<ProcessCgroup>? groupsOfInit;
+    List<ProcessCgroup>? ownGroups;
+
+    internal List<ProcessCgroup> OwnGroups => ownGroups ??= ProcessCgroup.TryRead(Environment.ProcessId, out var lines) ? lines : [];
+
+    internal List<ProcessCgroup> GroupsOfInit => groupsOfInit ??= ProcessCgroup.TryRead(1, out var lines) ? lines : [];
+
+    /// <summary>The path of a group that was named by its path, or by its folder in one of the hierarchies, such as <c>/sys/fs/cgroup/memory/jobs</c>.</summary>
+    /// <exception cref="CgroupException"><c>InvalidCgroupPath</c>.</exception>
+    public string PathOf(string pathOrFolder)
+    {
+        var path = CgroupPath.Normalize(pathOrFolder);
+        var longest = "";
+        foreach (var hierarchy in hierarchies)
+        {
+            var mount = hierarchy.MountPoint;
+            if (mount.Length > longest.Length && (path == mount || path.StartsWith(mount + "/", StringComparison.Ordinal))) { longest = mount; }
+        }
+        return longest.Length == 0 ? path : path.Length == longest.Length ? "/" : path[longest.Length..];
+    }
+
     internal void AttachDeviceProgram(string folder, bpf_insn[] program)
     {
         if (attachDeviceProgram is { } attach) { attach(folder, program); }
@@ -157,6 +181,18 @@ public sealed class CgroupHost
     /// <summary>The group of this path in all hierarchies, whether or not it is there yet.</summary>
     /// <exception cref="CgroupException"><c>InvalidCgroupPath</c>.</exception>
     public ControlGroup Group(string path) => new(this, CgroupPath.Normalize(path));
+
+    /// <summary>The limits that a controller offers, in that version of cgroups.</summary>
+    public static List<CgroupLimitName> LimitsOf(string controller, int version)
+    {
+        var list = new List<CgroupLimitName>();
+        foreach (var name in Enum.GetValues<CgroupLimitName>())
+        {
+            var of = LimitPlan.ControllerOf(name);
+            if ((of == controller || (of == "io" && controller == "blkio")) && LimitPlan.IsIn(name, version)) { list.Add(name); }
+        }
+        return list;
+    }
 
     static List<CgroupHierarchy> FromMountInfo(string root, ReadOnlySpan<byte> mountInfo)
     {

@@ -20,8 +20,23 @@ public sealed record CgroupLimits
     /// <summary>Bytes.</summary>
     public long? MemoryReservation { get; init; }
 
+    /// <summary>Bytes (v2).</summary>
+    public long? MemoryHigh { get; init; }
+
+    /// <summary>Bytes (v2).</summary>
+    public long? MemoryLow { get; init; }
+
+    /// <summary>Bytes (v2).</summary>
+    public long? MemoryMinimum { get; init; }
+
     /// <summary>v1 alone.</summary>
     public long? Swappiness { get; init; }
+
+    /// <summary>v2 alone.</summary>
+    public bool? OomGroup { get; init; }
+
+    /// <summary>v1 alone.</summary>
+    public bool? OomKillDisable { get; init; }
 
     /// <summary>2 … 262144; on v2 the fewest shares that make the group's weight.</summary>
     public long? CpuShares { get; init; }
@@ -43,9 +58,30 @@ public sealed record CgroupLimits
 
     public string? MemoryNodes { get; init; }
 
+    /// <summary>As the kernel has it, <c>member</c>, <c>root</c>, <c>isolated</c>, with the reason behind it where it is invalid (v2).</summary>
+    public string? CpuSetPartition { get; init; }
+
     public long? Pids { get; init; }
 
     public IReadOnlyList<CgroupIoLimit> Io { get; init; } = [];
+
+    /// <summary>1 … 10000 with 100 as the default, or BFQ's 1 … 1000; on v1 without BFQ the old scheduler's own number.</summary>
+    public long? IoWeight { get; init; }
+
+    /// <summary>By <c>major:minor</c> (v2).</summary>
+    public IReadOnlyDictionary<string, TimeSpan> IoLatency { get; init; } = new Dictionary<string, TimeSpan>();
+
+    /// <summary>By device, <c>hca_handle=2 hca_object=max</c>.</summary>
+    public IReadOnlyDictionary<string, string> Rdma { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>v1 alone; null for none.</summary>
+    public uint? NetClass { get; init; }
+
+    /// <summary>By interface, those that are not 0 (v1).</summary>
+    public IReadOnlyDictionary<string, uint> NetPriority { get; init; } = new Dictionary<string, uint>();
+
+    /// <summary>As v1 lists them; null where everything is allowed, and on v2, which does not tell.</summary>
+    public IReadOnlyList<string>? DeviceRules { get; init; }
 
     /// <summary>Bytes by page size, such as <c>2MB</c>; sizes without a limit are not listed.</summary>
     public IReadOnlyDictionary<string, long> HugePages { get; init; } = new Dictionary<string, long>();
@@ -59,12 +95,28 @@ public sealed record CgroupLimits
         if (host.Find("cpu") is { } cpu) { limits = cpu.Version == 1 ? CpuV1(limits, cpu.Folder(path)) : CpuV2(limits, cpu.Folder(path)); }
         if (host.Find("cpuset") is { } cpuset)
         {
-            limits = limits with { Cpus = CgroupFiles.ReadText(cpuset.Folder(path), "cpuset.cpus"), MemoryNodes = CgroupFiles.ReadText(cpuset.Folder(path), "cpuset.mems") };
+            limits = limits with
+            {
+                Cpus = CgroupFiles.ReadText(cpuset.Folder(path), "cpuset.cpus"),
+                MemoryNodes = CgroupFiles.ReadText(cpuset.Folder(path), "cpuset.mems"),
+                CpuSetPartition = CgroupFiles.ReadText(cpuset.Folder(path), "cpuset.cpus.partition"),
+            };
         }
         if (host.Find("pids") is { } pids) { limits = limits with { Pids = CgroupFiles.ReadNumber(pids.Folder(path), "pids.max") }; }
-        if (host.Find("io") is { } io) { limits = limits with { Io = IoMax(CgroupFiles.ReadText(io.Folder(path), "io.max")) }; }
-        else if (host.Find("blkio") is { } blkio) { limits = limits with { Io = Throttle(blkio.Folder(path)) }; }
+        if (host.Find("io") is { } io) { limits = IoV2(limits, io.Folder(path)); }
+        else if (host.Find("blkio") is { } blkio)
+        {
+            var folder = blkio.Folder(path);
+            limits = limits with { Io = Throttle(folder), IoWeight = Weight(CgroupFiles.ReadText(folder, "blkio.bfq.weight") ?? CgroupFiles.ReadText(folder, "blkio.weight")) };
+        }
         if (host.Find("hugetlb") is { } hugetlb) { limits = limits with { HugePages = ReadHugePages(hugetlb, path) }; }
+        if (host.Find("rdma") is { } rdma) { limits = limits with { Rdma = Words(CgroupFiles.ReadText(rdma.Folder(path), "rdma.max"), "hca_handle=max hca_object=max") }; }
+        if (host.Find("net_cls") is { } netClass && CgroupFiles.ReadNumber(netClass.Folder(path), "net_cls.classid") is > 0 and var mark) { limits = limits with { NetClass = (uint)mark }; }
+        if (host.Find("net_prio") is { } netPriority) { limits = limits with { NetPriority = Priorities(CgroupFiles.ReadText(netPriority.Folder(path), "net_prio.ifpriomap")) }; }
+        if (host.Find("devices") is { Version: 1 } devices && CgroupFiles.ReadText(devices.Folder(path), "devices.list") is { } rules and not "a *:* rwm")
+        {
+            limits = limits with { DeviceRules = rules.Split('\n', StringSplitOptions.RemoveEmptyEntries) };
+        }
         return limits;
     }
 
@@ -74,6 +126,7 @@ public sealed record CgroupLimits
         MemorySwap = Bounded(CgroupFiles.ReadNumber(folder, "memory.memsw.limit_in_bytes")),
         MemoryReservation = Bounded(CgroupFiles.ReadNumber(folder, "memory.soft_limit_in_bytes")),
         Swappiness = CgroupFiles.ReadNumber(folder, "memory.swappiness"),
+        OomKillDisable = CgroupFiles.Keyed(CgroupFiles.Read(folder, "memory.oom_control"), "oom_kill_disable"u8) is { } off ? off == 1 : null,
     };
 
     static CgroupLimits MemoryV2(CgroupLimits limits, string folder)
@@ -81,7 +134,17 @@ public sealed record CgroupLimits
         var memory = CgroupFiles.ReadNumber(folder, "memory.max");
         var swap = CgroupFiles.ReadNumber(folder, "memory.swap.max");
         var low = CgroupFiles.ReadNumber(folder, "memory.low");
-        return limits with { Memory = memory, MemorySwap = memory + swap, MemoryReservation = low == 0 ? null : low };
+        var minimum = CgroupFiles.ReadNumber(folder, "memory.min");
+        return limits with
+        {
+            Memory = memory,
+            MemorySwap = memory + swap,
+            MemoryReservation = low == 0 ? null : low,
+            MemoryHigh = CgroupFiles.ReadNumber(folder, "memory.high"),
+            MemoryLow = low == 0 ? null : low,
+            MemoryMinimum = minimum == 0 ? null : minimum,
+            OomGroup = CgroupFiles.ReadNumber(folder, "memory.oom.group") is { } together ? together == 1 : null,
+        };
     }
 
     static CgroupLimits CpuV1(CgroupLimits limits, string folder)
@@ -112,6 +175,45 @@ public sealed record CgroupLimits
             CpuBurst = Microseconds(CgroupFiles.ReadNumber(folder, "cpu.max.burst")),
             CpuIdle = CgroupFiles.ReadNumber(folder, "cpu.idle") is { } idle ? idle == 1 : null,
         };
+    }
+
+    static CgroupLimits IoV2(CgroupLimits limits, string folder)
+    {
+        var latency = new Dictionary<string, TimeSpan>();
+        foreach (var (device, words) in Words(CgroupFiles.ReadText(folder, "io.latency"), ""))
+        {
+            if (words.StartsWith("target=", StringComparison.Ordinal) && Microseconds(Parse(words[7..])) is { } target) { latency[device] = target; }
+        }
+        return limits with
+        {
+            Io = IoMax(CgroupFiles.ReadText(folder, "io.max")),
+            IoWeight = Weight(CgroupFiles.ReadText(folder, "io.bfq.weight") ?? CgroupFiles.ReadText(folder, "io.weight")),
+            IoLatency = latency,
+        };
+    }
+
+    // "default 100", then a line for each device; some kernels say the number alone.
+    static long? Weight(string? text) => text is null ? null : Parse(text.Split('\n')[0].Replace("default ", "", StringComparison.Ordinal));
+
+    static Dictionary<string, string> Words(string? text, string none)
+    {
+        var words = new Dictionary<string, string>();
+        foreach (var line in (text ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var space = line.IndexOf(' ');
+            if (space > 0 && line[(space + 1)..] != none) { words[line[..space]] = line[(space + 1)..]; }
+        }
+        return words;
+    }
+
+    static Dictionary<string, uint> Priorities(string? text)
+    {
+        var priorities = new Dictionary<string, uint>();
+        foreach (var (name, number) in Words(text, "0"))
+        {
+            if (uint.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var priority)) { priorities[name] = priority; }
+        }
+        return priorities;
     }
 
     // "8:16 rbps=2097152 wbps=max riops=max wiops=120"

@@ -47,6 +47,18 @@ public sealed record CgroupStats
     /// <summary>Processes that the kernel killed because the group's memory had run out.</summary>
     public long? OomKills { get; init; }
 
+    /// <summary>How often the memory limit was met: v2's <c>max</c>, v1's <c>memory.failcnt</c>.</summary>
+    public long? MemoryLimitHits { get; init; }
+
+    /// <summary>How often the group was slowed down above <c>memory.high</c> (v2).</summary>
+    public long? MemoryHighHits { get; init; }
+
+    /// <summary>How often there was no memory to be had; not each ends in a kill (v2).</summary>
+    public long? OutOfMemory { get; init; }
+
+    /// <summary>How often a fork was refused because of the limit.</summary>
+    public long? PidsLimitHits { get; init; }
+
     public CgroupPressure? CpuPressure { get; init; }
 
     public CgroupPressure? MemoryPressure { get; init; }
@@ -60,7 +72,12 @@ public sealed record CgroupStats
         stats = Cpu(stats, host, path);
         if (host.Find("pids") is { } pids)
         {
-            stats = stats with { Pids = CgroupFiles.ReadNumber(pids.Folder(path), "pids.current"), PidsLimit = CgroupFiles.ReadNumber(pids.Folder(path), "pids.max") };
+            stats = stats with
+            {
+                Pids = CgroupFiles.ReadNumber(pids.Folder(path), "pids.current"),
+                PidsLimit = CgroupFiles.ReadNumber(pids.Folder(path), "pids.max"),
+                PidsLimitHits = CgroupFiles.Keyed(CgroupFiles.Read(pids.Folder(path), "pids.events"), "max"u8),
+            };
         }
         if (host.Find("io") is { } io) { stats = IoStat(stats, CgroupFiles.Read(io.Folder(path), "io.stat")); }
         else if (host.Find("blkio") is { } blkio) { stats = BlkioStat(stats, blkio.Folder(path)); }
@@ -90,18 +107,26 @@ public sealed record CgroupStats
             // The two counters are read one after the other and may have moved.
             SwapUsage = both is null || usage is null ? null : Math.Max(0, both.Value - usage.Value),
             OomKills = CgroupFiles.Keyed(CgroupFiles.Read(folder, "memory.oom_control"), "oom_kill"u8),
+            MemoryLimitHits = CgroupFiles.ReadNumber(folder, "memory.failcnt"),
         };
     }
 
-    static CgroupStats MemoryV2(CgroupStats stats, string folder) => stats with
+    static CgroupStats MemoryV2(CgroupStats stats, string folder)
     {
-        MemoryUsage = CgroupFiles.ReadNumber(folder, "memory.current"),
-        MemoryInactiveFile = CgroupFiles.Keyed(CgroupFiles.Read(folder, "memory.stat"), "inactive_file"u8),
-        MemoryLimit = CgroupFiles.ReadNumber(folder, "memory.max"),
-        MemoryMaxUsage = CgroupFiles.ReadNumber(folder, "memory.peak"),
-        SwapUsage = CgroupFiles.ReadNumber(folder, "memory.swap.current"),
-        OomKills = CgroupFiles.Keyed(CgroupFiles.Read(folder, "memory.events"), "oom_kill"u8),
-    };
+        var events = CgroupFiles.Read(folder, "memory.events");
+        return stats with
+        {
+            MemoryUsage = CgroupFiles.ReadNumber(folder, "memory.current"),
+            MemoryInactiveFile = CgroupFiles.Keyed(CgroupFiles.Read(folder, "memory.stat"), "inactive_file"u8),
+            MemoryLimit = CgroupFiles.ReadNumber(folder, "memory.max"),
+            MemoryMaxUsage = CgroupFiles.ReadNumber(folder, "memory.peak"),
+            SwapUsage = CgroupFiles.ReadNumber(folder, "memory.swap.current"),
+            OomKills = CgroupFiles.Keyed(events, "oom_kill"u8),
+            MemoryLimitHits = CgroupFiles.Keyed(events, "max"u8),
+            MemoryHighHits = CgroupFiles.Keyed(events, "high"u8),
+            OutOfMemory = CgroupFiles.Keyed(events, "oom"u8),
+        };
+    }
 
     static CgroupStats Cpu(CgroupStats stats, CgroupHost host, string path)
     {

@@ -176,6 +176,31 @@ static unsafe class CgroupTree
         return names;
     }
 
+    /// <summary>Adds the paths of the groups below a folder.</summary>
+    internal static void Names(string folder, string path, int levels, SortedSet<string> found)
+    {
+        var fd = OpenFolder(folder);
+        if (fd < 0) { return; }
+        try { Names(fd, path, Math.Min(levels, MostLevels), found); }
+        finally { Libc.close(fd); }
+    }
+
+    static void Names(int folder, string path, int levels, SortedSet<string> found)
+    {
+        if (levels == 0) { return; }
+        foreach (var name in Folders(folder))
+        {
+            var text = System.Text.Encoding.UTF8.GetString(name.AsSpan(0, name.Length - 1));
+            // A name that is no text, or steers a terminal, cannot be a path here.
+            if (text.Contains('\uFFFD') || CgroupPath.Printable(text) != text || path.Length + text.Length > 3000) { continue; }
+            var child = Open(folder, name, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW);
+            if (child < 0) { continue; }
+            found.Add(path + "/" + text);
+            try { Names(child, path + "/" + text, levels - 1, found); }
+            finally { Libc.close(child); }
+        }
+    }
+
     static int OpenFolder(string folder) => Libc.open(folder, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
 
     static int Open(int folder, ReadOnlySpan<byte> name, int flags)

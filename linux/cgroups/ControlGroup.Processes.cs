@@ -23,14 +23,14 @@ public sealed unsafe partial class ControlGroup
         return pids;
     }
 
-    // On a hybrid host the controllers' side counts: what limits and removal hang on.
+    // On a hybrid host the controllers' side counts: what limits and removal hang on. Not every group is in each of their hierarchies.
     string Primary
     {
         get
         {
             for (var i = 0; i < folders.Length; i++)
             {
-                if (Host.All[i].Version == 1 && Host.All[i].Offered.Length > 0) { return folders[i]; }
+                if (Host.All[i].Version == 1 && Host.All[i].Offered.Length > 0 && CgroupFiles.Exists(folders[i])) { return folders[i]; }
             }
             return Host.Unified?.Folder(Path) ?? folders[0];
         }

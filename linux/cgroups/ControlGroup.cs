@@ -50,9 +50,10 @@ public sealed partial class ControlGroup
     /// without which nothing can join it. On a v2 host the controllers are enabled down the path, where the kernel allows it.
     /// What was made is removed again when it fails.
     /// </summary>
+    /// <param name="controllers">Only in the hierarchies of these, and in the v2 tree; null for all.</param>
     /// <returns>Whether it is new in every hierarchy.</returns>
     /// <exception cref="LinuxException">A folder cannot be made.</exception>
-    public bool Create()
+    public bool Create(IReadOnlyCollection<string>? controllers = null)
     {
         RefuseRoot("made");
         var made = 0UL;
@@ -60,15 +61,15 @@ public sealed partial class ControlGroup
         {
             for (var i = 0; i < folders.Length; i++)
             {
-                if (MakeFolder(Host.All[i], folders[i])) { made |= 1UL << (i & 63); }
+                if (Wanted(Host.All[i], controllers) && MakeFolder(Host.All[i], folders[i])) { made |= 1UL << (i & 63); }
             }
-            if (Host.Find("cpuset") is { Version: 1 } cpuset)
+            if (Host.Find("cpuset") is { Version: 1 } cpuset && Wanted(cpuset, controllers))
             {
                 InheritCpuSet(cpuset.MountPoint, cpuset.Folder(Path), "cpuset.cpus");
                 InheritCpuSet(cpuset.MountPoint, cpuset.Folder(Path), "cpuset.mems");
             }
             // Only now: the new folder keeps its parents from being removed as empty meanwhile.
-            if (Host.Kind == CgroupKind.V2) { EnableControllers(Host.Unified!, V2Controllers); }
+            if (Host.Kind == CgroupKind.V2) { EnableControllers(Host.Unified!, controllers is null ? V2Controllers : [.. controllers]); }
         }
         catch
         {
@@ -79,6 +80,16 @@ public sealed partial class ControlGroup
             throw;
         }
         return System.Numerics.BitOperations.PopCount(made) == folders.Length;
+    }
+
+    static bool Wanted(CgroupHierarchy hierarchy, IReadOnlyCollection<string>? controllers)
+    {
+        if (controllers is null || hierarchy.Version == 2) { return true; }
+        foreach (var controller in controllers)
+        {
+            if (hierarchy.Has(controller)) { return true; }
+        }
+        return false;
     }
 
     bool MakeFolder(CgroupHierarchy hierarchy, string folder)

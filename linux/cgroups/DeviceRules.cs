@@ -87,6 +87,18 @@ static class DeviceRules
         _ => throw ResourceValues.Refused($"devices: {number} is no device number"),
     };
 
+    /// <summary>The lines for the files of v1, in their order, the first for everything.</summary>
+    internal static List<(string File, string Line)> Lines(List<LinuxDeviceCgroup> spec)
+    {
+        var (everything, rules) = Read(spec);
+        RefuseWhatV1ReadsOtherwise(everything, rules);
+        var lines = new List<(string, string)> { (File(everything), "a") };
+        foreach (var rule in rules) { lines.Add((File(rule.Allow), rule.ToString())); }
+        return lines;
+
+        static string File(bool allow) => allow ? "devices.allow" : "devices.deny";
+    }
+
     /// <summary>Sets them in the devices controller of v1 (kernel: admin-guide/cgroup-v1/devices).</summary>
     internal static void Apply(string folder, List<LinuxDeviceCgroup>? spec)
     {

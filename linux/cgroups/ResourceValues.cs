@@ -11,6 +11,9 @@ public static class ResourceValues
     /// <summary>The fewest shares that make this weight.</summary>
     public static ulong WeightToShares(ulong weight) => 2 + ((Math.Clamp(weight, 1, 10000) - 1) * 262142 + 9998) / 9999;
 
+    /// <summary>Shares (v1) of a weight (v2), so that whoever turns them back gets the same weight; the kernel's defaults stay a pair.</summary>
+    public static ulong SharesOf(long weight) => weight == 100 ? 1024 : WeightToShares((ulong)weight);
+
     /// <summary>A block I/O weight (10 … 1000) as io.weight (1 … 10000).</summary>
     public static ulong BlkioToIoWeight(ushort weight) => 1 + (ulong)(Math.Clamp(weight, (ushort)10, (ushort)1000) - 10) * 9999 / 990;
 

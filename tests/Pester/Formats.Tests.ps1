@@ -5,7 +5,7 @@ BeforeDiscovery {
     Import-TestedModule
     $types = @(
         'Container', 'ContainerMount', 'ContainerTask', 'ContainerExec', 'ContainerRunResult', 'ContainerLogEntry', 'ContainerMeasurement',
-        'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'ContainerHostCheck', 'ContainerHostInfo'
+        'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo'
     ) | ForEach-Object { @{ Type = "Containers.$_" } }
 }
 

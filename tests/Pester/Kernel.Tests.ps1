@@ -87,7 +87,7 @@ Describe 'Get-Cgroup' {
     It 'is <Id> for <What>' -ForEach @(
         @{ What = 'a path that is not there'; Id = 'CgroupNotFound'; Try = { Get-Cgroup /no/such/group } }
         @{ What = 'a path that climbs out'; Id = 'InvalidArgument'; Try = { Get-Cgroup /../../etc } }
-        @{ What = 'a process that is not there'; Id = 'CgroupNotFound'; Try = { Get-Cgroup -ProcessId 2147483646 } }
+        @{ What = 'a process that is not there'; Id = 'ProcessNotFound'; Try = { Get-Cgroup -ProcessId 2147483646 } }
     ) { Get-ErrorIdOf $Try | Should -Be $Id }
 }
 
@@ -183,7 +183,7 @@ Describe 'Measure-Container' {
     }
 
     It 'stops watching when the task ends' {
-        $null = Invoke-Container short -RootfsPath $root -Detach -- sleep 1
+        $null = Invoke-Container short -RootfsPath $root -Detach -- sleep 8
         try { @(Measure-Container short -Watch -IntervalSec 0.2).Count | Should -BeGreaterThan 0 }
         finally { Remove-Container short -Force }
     }

@@ -1,3 +1,4 @@
+using Containers.Linux.Cgroups;
 using Containers;
 using Xunit;
 
