@@ -71,7 +71,7 @@ BeforeAll {
 
     # Another process, which knows nothing but the store.
     function Invoke-Next([string] $Script) {
-        $answer = Invoke-FreshPwsh "`$ErrorActionPreference = 'Stop'; & { $Script } | ConvertTo-Json -Depth 6 -EnumsAsStrings"
+        $answer = Invoke-FreshPwsh "`$ErrorActionPreference = 'Stop'; & { $Script } | ConvertTo-Json -Depth 32 -EnumsAsStrings"
         if ($LASTEXITCODE -ne 0) { throw "the next pwsh ended with $LASTEXITCODE" }
         $answer | Join-String -Separator "`n" | ConvertFrom-Json
     }

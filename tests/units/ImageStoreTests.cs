@@ -147,6 +147,8 @@ public sealed class ImageStoreTests : IDisposable
             Assert.True((await engine.Images.TestAsync(name, read: true, "t", Limit)).IsComplete);
             engine.Images.Remove(name, containerNamespace: "t");
         }
+        // The last names may have gone while another held a lease, which keeps what it might need.
+        engine.Storage.Collect();
         Assert.Empty(engine.Content.List());
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder, "root/leases")));
     }
