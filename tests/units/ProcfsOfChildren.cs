@@ -194,6 +194,7 @@ public sealed unsafe class ProcfsOfChildren : IDisposable
         // The shell becomes a program that never waits for its child.
         using TestChild parent = TestChild.Shell("/bin/sleep 60 & echo $!; exec /bin/cat");
         int pid = int.Parse(parent.FirstLine);
+        Assert.True(SpinWait.SpinUntil(() => ProcessStrings.TryReadComm(parent.Pid, out string name) && name == "cat", TimeSpan.FromSeconds(30)));
         Assert.True(ProcessIdentity.TryOf(pid, out ProcessIdentity identity));
         Assert.True(identity.TryOpen(out SafeFileHandle pidfd));
         using (pidfd)
