@@ -20,7 +20,7 @@ public sealed partial class LinuxNamespaces
     {
         var places = PlanCreate(o);
         var helper = engine.Host.FindHelper();
-        var madeFolder = false;
+        bool madeFolder = false, made = false;
         int? init = null;
         try
         {
@@ -34,6 +34,7 @@ public sealed partial class LinuxNamespaces
                     madeFolder = true;
                 }
                 init = HelperCall.Run(helper, Arguments(o, places), answer => answer.GetProperty("initPid") is { ValueKind: System.Text.Json.JsonValueKind.Number } pid ? pid.GetInt32() : (int?)null, (id, words) => Failed(id, words, places));
+                made = true;
                 if (o.Folder is not null)
                 {
                     foreach (var place in places) { NamespaceStore.Remember(engine.Paths, Identify(place).Id, place); }
@@ -42,10 +43,9 @@ public sealed partial class LinuxNamespaces
         }
         catch (Exception e)
         {
+            if (made) { Undo(places, init); }
             CleanUp(madeFolder ? o.Folder : null);
-            throw e is LinuxException refused
-                ? new ContainerException(ErrorIds.HostRefused, $"The namespaces cannot be kept: {refused.Message}. Are you root?", places[0], ContainerErrorCategory.PermissionDenied, e)
-                : e;
+            throw e is LinuxException refused ? NamespaceRefusal.Make(refused, "The namespaces cannot be kept", places[0]) : e;
         }
         return Describe(places, init);
     }
@@ -67,6 +67,16 @@ public sealed partial class LinuxNamespaces
         NamespaceRelations.Resolve(found);
         var folders = NamespaceStore.Folders(engine.Paths);
         return [.. ids.Select(id => LinuxNamespaceSnapshot.Build(found[id], [], folders))];
+    }
+
+    static void Undo(IReadOnlyList<string> places, int? init)
+    {
+        foreach (var place in places)
+        {
+            Libc.umount2(place, Libc.MNT_DETACH | Libc.UMOUNT_NOFOLLOW);
+            Libc.unlink(place);
+        }
+        if (init is { } pid && ProcessStat.TryReadStart(pid, out _, out var start)) { Waiting.Signal(pid, start, Libc.SIGKILL); }
     }
 
     void CleanUp(string? folder)
@@ -116,7 +126,7 @@ public sealed partial class LinuxNamespaces
     {
         "NamespaceExists" => new ContainerException(ErrorIds.NamespaceExists, $"The name is taken: {words}. Choose another, or remove what is there with Remove-Namespace.", places[0], ContainerErrorCategory.ResourceExists),
         "BadRequest" => Bad(words + ".", places[0]),
-        _ => new ContainerException(ErrorIds.HostRefused, $"The namespaces could not be made, and none of them was: {words}.", places[0], ContainerErrorCategory.ResourceUnavailable),
+        _ => NamespaceRefusal.Make(id, $"The namespaces could not be made, and none of them was: {words}", places[0]),
     };
 
     static ContainerException Bad(string message, object? target) => new(ErrorIds.InvalidArgument, message, target, ContainerErrorCategory.InvalidArgument);

@@ -38,7 +38,8 @@ public sealed class LinuxNamespace
 
     public required LinuxNamespaceHolder Holder { get; init; }
 
-    /// <summary>A path that <c>setns(2)</c> takes: <c>/proc/PID/ns/TYPE</c>, a bind mount, <c>/proc/PID/fd/N</c>; null with <see cref="LinuxNamespaceHolder.Namespace"/>.</summary>
+    /// <summary>A path that <c>setns(2)</c> takes: <c>/proc/PID/ns/TYPE</c>, a bind mount, <c>/proc/PID/fd/N</c>; null with <see cref="LinuxNamespaceHolder.Namespace"/>,
+    /// and when all bind mounts are in a mount namespace that no process is in.</summary>
     public required string? HolderPath { get; init; }
 
     /// <summary>The name that <c>ip netns</c> or <c>New-Namespace</c> gave it.</summary>
@@ -65,7 +66,8 @@ public sealed class LinuxNamespace
     /// <summary>The id of the container that it belongs to.</summary>
     public string? Container { get; init; }
 
-    /// <summary>Every bind mount of it; copies that come and go with another one are left out. Those of other mount namespaces as <c>/proc/PID/root/…</c>.</summary>
+    /// <summary>Every bind mount of it; copies that come and go with another one are left out. Those of other mount namespaces as <c>/proc/PID/root/…</c>,
+    /// or as <c>mnt:[ID]/…</c> where no process is in it.</summary>
     public IReadOnlyList<string> BindMounts { get; init; } = [];
 
     /// <summary>Every open descriptor of it, as <c>/proc/PID/fd/N</c>.</summary>

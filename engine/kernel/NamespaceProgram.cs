@@ -207,7 +207,7 @@ public sealed class NamespaceProgram : IRunningProgram
             "ExecutableNotFound" => new ContainerException(ErrorIds.ExecutableNotFound, $"The program was not found there: {words}. Check ArgumentList and PATH; with a mount namespace joined, files are those of that namespace.", target, ContainerErrorCategory.ObjectNotFound),
             "ExecutableNotPermitted" => new ContainerException(ErrorIds.ExecutableNotPermitted, $"The program may not be executed: {words}. Check its mode and the user.", target, ContainerErrorCategory.PermissionDenied),
             "BadRequest" => new ContainerException(ErrorIds.InvalidArgument, words + ".", target, ContainerErrorCategory.InvalidArgument),
-            "HostRefused" => new ContainerException(ErrorIds.HostRefused, $"The program could not be started in '{string.Join("', '", targets)}': {words}.", target, ContainerErrorCategory.PermissionDenied),
+            "HostRefused" or "NotPermitted" or "ReadOnly" or "LimitReached" => NamespaceRefusal.Make(id, $"The program could not be started in '{string.Join("', '", targets)}': {words}", target),
             _ => new ContainerException(ErrorIds.ShimFailed, $"The program could not be started in '{string.Join("', '", targets)}': {words}.", target, ContainerErrorCategory.InvalidOperation),
         };
     }

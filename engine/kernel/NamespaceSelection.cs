@@ -62,10 +62,10 @@ sealed class NamespaceSelection : IDisposable
     {
         if (ns.HolderPath is null)
         {
-            throw new ContainerException(ErrorIds.InvalidArgument, $"The namespace {ns} is held by another namespace alone, so that no path leads to it.", ns, ContainerErrorCategory.InvalidArgument);
+            throw new ContainerException(ErrorIds.InvalidArgument, $"No path leads to {ns}: it is {LinuxNamespaces.Holders(ns)}.{(ns.BindMounts.Count > 0 ? " It can be entered from the mount namespace that it is mounted in." : "")}", ns, ContainerErrorCategory.InvalidArgument);
         }
         // The holder that was seen first may be gone while another still holds it.
-        foreach (var path in new[] { ns.HolderPath }.Concat(ns.BindMounts).Concat(ns.Descriptors))
+        foreach (var path in new[] { ns.HolderPath }.Concat(ns.BindMounts.Where(path => path.StartsWith('/'))).Concat(ns.Descriptors))
         {
             if (!TryOpen(path, out var file, out var handle)) { continue; }
             if (file.Id == ns.Id)

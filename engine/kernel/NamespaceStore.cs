@@ -50,7 +50,7 @@ static class NamespaceStore
     // Exactly as ip-netns(8) does it, because ip will come after us.
     static void PrepareNetworks()
     {
-        Libc.mkdir(Networks, 0x1ED);
+        if (Libc.mkdir(Networks, 0x1ED) != 0 && !Directory.Exists(Networks)) { throw new LinuxException("mkdir", Networks, Libc.errno); }
         while (Libc.mount("", Networks, "none", Libc.MS_SHARED | Libc.MS_REC, null) != 0)
         {
             if (Libc.errno != Libc.EINVAL || IsMount(Networks)) { throw new LinuxException("mount --make-shared", Networks, Libc.errno); }

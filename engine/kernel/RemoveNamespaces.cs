@@ -12,7 +12,7 @@ public sealed partial class LinuxNamespaces
     /// <exception cref="ContainerException"><c>NamespaceInUse</c>: nothing of it is ours, or processes live in a pid namespace.</exception>
     public IReadOnlyList<string> PlanRemove(LinuxNamespace ns, bool force = false)
     {
-        var mounts = ns.BindMounts.Where(path => !path.StartsWith("/proc/", StringComparison.Ordinal) && (force || NamespaceStore.IsOurs(engine.Paths, ns.Id, path))).ToList();
+        var mounts = ns.BindMounts.Where(path => path.StartsWith('/') && !path.StartsWith("/proc/", StringComparison.Ordinal) && (force || NamespaceStore.IsOurs(engine.Paths, ns.Id, path))).ToList();
         if (mounts.Count == 0)
         {
             throw new ContainerException(ErrorIds.NamespaceInUse, $"The {File(ns.Type)} namespace {ns.Id} was not kept by New-Namespace or ip netns: {Holders(ns)}."
@@ -47,6 +47,7 @@ public sealed partial class LinuxNamespaces
 
     void Remove(LinuxNamespace ns, IReadOnlyList<string> mounts, RemovedNamespace removed)
     {
+        LinuxException? left = null;
         foreach (var path in mounts)
         {
             // Something else may be there by now.
@@ -60,18 +61,21 @@ public sealed partial class LinuxNamespaces
             removed.Hold(fd);
             if (Libc.umount2(path, Libc.MNT_DETACH | Libc.UMOUNT_NOFOLLOW) != 0)
             {
-                throw new ContainerException(ErrorIds.HostRefused, $"'{path}' cannot be unmounted: {Errnos.Text(Libc.errno)}.", ns, ContainerErrorCategory.PermissionDenied);
+                throw NamespaceRefusal.Make(new LinuxException("umount", path, Libc.errno), "The namespace is still kept", ns);
             }
-            Libc.unlink(path);
+            if (Libc.unlink(path) != 0 && Libc.errno != Libc.ENOENT) { left ??= new LinuxException("unlink", path, Libc.errno); }
         }
         NamespaceStore.Forget(engine.Paths, ns.Id);
-        if (Init(ns) is { } init) 
+        if (Init(ns) is { } init)
         {
             Waiting.Signal(init.Pid, init.StartTime, Libc.SIGKILL);
             Waiting.ForProcessAsync(init.Pid, init.StartTime, InitPatience, CancellationToken.None).GetAwaiter().GetResult();
         }
-        if (!Directory.Exists(engine.Paths.RunRoot)) { return; }
-        using (RunLock.Take(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths); }
+        if (Directory.Exists(engine.Paths.RunRoot))
+        {
+            using (RunLock.Take(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths); }
+        }
+        if (left is not null) { throw NamespaceRefusal.Make(left, "The namespace is not kept any more, but the file that it was mounted on is still there", ns); }
     }
 
     /// <summary>What still holds a namespace that was removed, in words; null when nothing does.</summary>

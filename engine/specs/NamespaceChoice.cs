@@ -67,7 +67,7 @@ public sealed record NamespaceChoice
             case LinuxNamespace ns when ns.Type == type && ns.HolderPath is not null:
                 return new NamespaceChoice(NamespaceChoiceKind.Path, ns.HolderPath);
             case LinuxNamespace ns:
-                throw new ContainerException(ErrorIds.InvalidArgument, ns.Type == type ? $"'{ns}' is held by another namespace alone, so that no path leads to it."
+                throw new ContainerException(ErrorIds.InvalidArgument, ns.Type == type ? $"No path leads to '{ns}': it is {LinuxNamespaces.Holders(ns)}."
                     : $"'{ns}' is a namespace of type {ns.Type}; one of type {type} is needed here.",
                     choice, ContainerErrorCategory.InvalidArgument);
             case string text when text.Equals(privateWord, StringComparison.OrdinalIgnoreCase):

@@ -1,10 +1,14 @@
 namespace Containers.Linux;
 
 /// <summary>A bind mount of a namespace.</summary>
-/// <param name="Path">As this process reaches it: through /proc/PID/root for another mount namespace's.</param>
+/// <param name="Path">As this process reaches it: through /proc/PID/root for another mount namespace's. Of a mount namespace that no process is in, from where no
+/// path leads here, "mnt:[ID]" and the path inside.</param>
 /// <param name="MountNamespace">The mount namespace that it is in.</param>
 /// <param name="PeerGroup">Mounts of one peer group come and go together; null for a private one.</param>
-public readonly record struct NamespaceMount(string Path, ulong MountNamespace, int? PeerGroup);
+public readonly record struct NamespaceMount(string Path, ulong MountNamespace, int? PeerGroup)
+{
+    public bool IsReachable => Path.StartsWith('/');
+}
 
 /// <summary>A descriptor of a namespace: /proc/PID/fd/NUMBER.</summary>
 public readonly record struct NamespaceDescriptor(int Pid, int Number)
@@ -28,6 +32,8 @@ public sealed class NamespaceFound(string type, ulong id)
     public int Processes { get; private set; }
 
     public int? LowestPid { get; private set; }
+
+    public int? HighestPid { get; private set; }
 
     /// <summary>A process that is not in it, and whose children will be.</summary>
     public int? ChildrenOf { get; set; }
@@ -56,5 +62,6 @@ public sealed class NamespaceFound(string type, ulong id)
     {
         Processes++;
         LowestPid ??= pid;
+        HighestPid = pid;
     }
 }

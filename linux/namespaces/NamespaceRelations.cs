@@ -17,7 +17,7 @@ public static unsafe class NamespaceRelations
     }
 
     /// <summary>Opens it by the first of its holders that still is this namespace.</summary>
-    static int Open(NamespaceFound one)
+    internal static int Open(NamespaceFound one)
     {
         foreach (string path in Paths(one))
         {
@@ -41,7 +41,8 @@ public static unsafe class NamespaceRelations
         if (one.Thread is { } thread)
             yield return $"/proc/{thread.Pid}/task/{thread.Thread}/ns/{one.Type}";
         foreach (NamespaceMount mount in one.Mounts)
-            yield return mount.Path;
+            if (mount.IsReachable)
+                yield return mount.Path;
         foreach (NamespaceDescriptor descriptor in one.Descriptors)
             yield return descriptor.ToString();
         if (one.ChildrenOf is { } parent)

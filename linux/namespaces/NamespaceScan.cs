@@ -5,10 +5,10 @@ namespace Containers.Linux;
 
 /// <summary>
 /// The namespaces of the host, namespaces(7), found in one pass over /proc: those that processes or their threads are in or give to their children, those that
-/// descriptors hold, and those that bind mounts hold in any mount namespace that a process is in. What the caller may not look at, and
+/// descriptors hold, and those that bind mounts hold in any mount namespace that a path leads to. What the caller may not look at, and
 /// what vanishes meanwhile, is left out. A descriptor on its way through a socket is not visible to anybody.
 /// </summary>
-public sealed unsafe class NamespaceScan
+public sealed unsafe partial class NamespaceScan
 {
     const int BufferSize = 32768;
 
@@ -135,51 +135,6 @@ public sealed unsafe class NamespaceScan
                     Of(id, type).Descriptors.Add(descriptor);
             }
         Libc.close(folder);
-    }
-
-    /// <summary>One process of each mount namespace tells the mounts of them all, this process for its own.</summary>
-    void AddMounts()
-    {
-        List<NamespaceFound> spaces = [];
-        foreach (NamespaceFound one in found.Values)
-            if (one.Type == Types[Mnt] && one.LowestPid is not null)
-                spaces.Add(one);
-        ulong own = NamespaceLink.TryRead(Environment.ProcessId, "mnt", out NamespaceLink link) ? link.Id : 0;
-        // Paths of our own mount namespace are the ones that a user can type: they come first.
-        spaces.Sort((a, b) => a.Id == own ? -1 : b.Id == own ? 1 : a.LowestPid!.Value.CompareTo(b.LowestPid!.Value));
-        foreach (NamespaceFound space in spaces)
-        {
-            int pid = space.Id == own ? Environment.ProcessId : space.LowestPid!.Value;
-            try
-            {
-                if (ProcFile.TryRead(pid, "mountinfo", out ProcFile file))
-                    using (file)
-                        AddMounts(file.Bytes, space.Id, space.Id == own ? "" : $"/proc/{pid}/root");
-            }
-            catch (LinuxException)
-            {
-                // Another user's process.
-            }
-        }
-    }
-
-    void AddMounts(ReadOnlySpan<byte> text, ulong space, string root)
-    {
-        // A blank in a path is written \040, so this stands before the type and nowhere else.
-        ReadOnlySpan<byte> mark = " - nsfs "u8;
-        if (text.IndexOf(mark) < 0)
-            return;
-        List<MountInfo> one = [];
-        while (!text.IsEmpty)
-        {
-            ReadOnlySpan<byte> line = ProcText.Next(ref text, (byte)'\n');
-            if (line.IndexOf(mark) < 0)
-                continue;
-            one.Clear();
-            // The root of such a mount is "net:[4026532000]".
-            if (MountInfo.TryParse(line, one) && TryParseLink(System.Text.Encoding.UTF8.GetBytes(one[0].Root), out int type, out ulong id))
-                Of(id, type).Mounts.Add(new(root + one[0].MountPoint, space, one[0].Shared ?? one[0].Master));
-        }
     }
 
     NamespaceFound Of(ulong id, int type)

@@ -43,6 +43,22 @@ public unsafe ref struct ProcFile : IDisposable
     /// <inheritdoc cref="TryRead(int, string, out ProcFile)"/>
     public static bool TryReadSelf(string file, out ProcFile content) => TryRead("self"u8, file, out content);
 
+    /// <summary>A file of a process that is open already; the descriptor stays the caller's.</summary>
+    /// <inheritdoc cref="TryRead(int, string, out ProcFile)"/>
+    public static bool TryReadOpen(int descriptor, out ProcFile content)
+    {
+        content = default;
+        try
+        {
+            return content.TryFill(descriptor, "/proc/self/fd\0"u8);
+        }
+        catch
+        {
+            content.Dispose();
+            throw;
+        }
+    }
+
     static bool TryRead(scoped ReadOnlySpan<byte> process, string file, out ProcFile content)
     {
         Span<byte> path = stackalloc byte[64];

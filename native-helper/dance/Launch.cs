@@ -25,7 +25,7 @@ sealed unsafe class Launch : IDisposable
         _plan = plan;
         int* pipes = stackalloc int[4];
         if (Libc.pipe2(pipes, Libc.O_CLOEXEC) < 0 || Libc.pipe2(pipes + 2, Libc.O_CLOEXEC) < 0)
-            throw new PsrunException($"pipe: {Errnos.Text(Libc.errno)}");
+            throw new PsrunException($"pipe: {Errnos.Text(Libc.errno)}", Libc.errno);
         _reports = pipes[0];
         _orders = pipes[3];
 
@@ -40,7 +40,7 @@ sealed unsafe class Launch : IDisposable
         if (pid < 0)
         {
             RestoreSignals();
-            throw new PsrunException($"clone: {Errnos.Text(-pid)}");
+            throw new PsrunException($"clone: {Errnos.Text(-pid)}", -pid);
         }
         Pid = pid;
         if (clonesAgain)

@@ -48,7 +48,7 @@ static unsafe class NamespaceProgram
 
     static string Word(PsrunException e) => e.Message.StartsWith("exec: ", StringComparison.Ordinal)
         ? e.Errno is Libc.ENOENT or Libc.ENOTDIR ? "ExecutableNotFound" : "ExecutableNotPermitted"
-        : e.Errno == 0 ? "BadRequest" : "HostRefused";
+        : NamespaceWords.ErrorId(e.Errno);
 
     static int Start(Options options, List<string> program)
     {

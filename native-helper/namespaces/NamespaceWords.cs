@@ -57,6 +57,17 @@ static class NamespaceWords
         return lines;
     }
 
+    /// <summary>The id of a failure; without an errno it is about the options.</summary>
+    public static string ErrorId(int errno) => errno switch
+    {
+        0 => "BadRequest",
+        Libc.EPERM or Libc.EACCES => "NotPermitted",
+        Libc.EROFS => "ReadOnly",
+        // user_namespaces(7): 32 levels, and the numbers in /proc/sys/user.
+        Libc.ENOSPC or Libc.EUSERS => "LimitReached",
+        _ => "HostRefused",
+    };
+
     public static bool TryId(string text, out uint id) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id);
 
     static (string Key, string Value) Split(string option, string entry)

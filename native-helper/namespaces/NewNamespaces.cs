@@ -33,7 +33,7 @@ static unsafe class NewNamespaces
         }
         catch (PsrunException e)
         {
-            answer = Json.Error(e.Errno == Libc.EEXIST ? "NamespaceExists" : e.Errno == 0 ? "BadRequest" : "HostRefused", e.Message);
+            answer = Json.Error(e.Errno == Libc.EEXIST ? "NamespaceExists" : NamespaceWords.ErrorId(e.Errno), e.Message);
         }
         Log.Write(1, [.. answer, (byte)'\n']);
         return status;

@@ -73,4 +73,39 @@ function Invoke-FreshPwsh([string] $Script) {
     & $pwsh -NoProfile -NonInteractive -Command "Import-Module '$module'; $Script"
 }
 
+# A program of the host that goes on beside the test, until Stop-Beside.
+$beside = [System.Collections.Generic.List[System.Diagnostics.Process]]::new()
+function Start-Beside([string] $Program, [string[]] $Arguments) {
+    $process = [System.Diagnostics.Process]::Start([System.Diagnostics.ProcessStartInfo]::new($Program, $Arguments))
+    $beside.Add($process)
+    $process
+}
+
+function Stop-Beside {
+    foreach ($process in $beside) {
+        if (-not $process.HasExited) { $process.Kill($true) }
+        $process.WaitForExit()
+    }
+    $beside.Clear()
+}
+
+# Waits until a script says true.
+function Wait-Until([scriptblock] $Condition, [int] $Seconds = 60) {
+    $limit = [datetime]::UtcNow.AddSeconds($Seconds)
+    while (-not (& $Condition)) {
+        if ([datetime]::UtcNow -gt $limit) { throw "not within $Seconds seconds: $Condition" }
+        Start-Sleep -Milliseconds 50
+    }
+}
+
+# The number of the namespace that a link of /proc/PID/ns leads to.
+function Get-Inode([string] $Link) { [ulong]((Get-Item $Link).LinkTarget -replace '\D') }
+
+# A program as unshare(1) starts it, when it is where it was to be.
+function Start-Unshared([string] $Type, [string[]] $Arguments) {
+    $process = Start-Beside unshare $Arguments
+    Wait-Until { (Get-Inode "/proc/$($process.Id)/ns/$Type") -ne (Get-Inode "/proc/self/ns/$Type") }
+    $process
+}
+
 Export-ModuleMember -Function *

@@ -4,54 +4,57 @@ BeforeAll {
     Import-Module "$PSScriptRoot/Common.psm1" -Force
     $store = Enter-TestStore
     $folder = $store.Folder
-
-    # A program that goes on beside the test, ended by Stop-Beside.
-    $script:beside = @()
-    function Start-Beside([string] $Program, [string[]] $Arguments) {
-        $start = [System.Diagnostics.ProcessStartInfo]::new($Program)
-        $Arguments | ForEach-Object { $start.ArgumentList.Add($_) }
-        $process = [System.Diagnostics.Process]::Start($start)
-        $script:beside += $process
-        $process
-    }
-    function Stop-Beside {
-        foreach ($process in $beside) { if (-not $process.HasExited) { $process.Kill($true); $process.WaitForExit() } }
-        $script:beside = @()
-    }
-
-    # Waits until a script says true, for at most 20 seconds.
-    function Wait-Until([scriptblock] $Condition) {
-        $limit = [datetime]::Now.AddSeconds(20)
-        while (-not (& $Condition)) {
-            if ([datetime]::Now -gt $limit) { throw "not within 20 seconds: $Condition" }
-            Start-Sleep -Milliseconds 50
-        }
-    }
-
-    function Get-Inode([string] $Link) { [ulong]((Get-Item $Link).LinkTarget -replace '\D') }
 }
 
 AfterAll { Exit-TestStore }
 
 Describe 'Get-Namespace beside lsns' {
+    BeforeAll {
+        # Not as a tree, in which those that lie in others are children of these.
+        function Get-Listed { (lsns --json --list @args | ConvertFrom-Json).namespaces }
+    }
+
+    AfterEach { Stop-Beside }
+
     It 'lists all that lsns lists, with equal numbers of processes' {
-        $null = Start-Beside unshare '--user', '--map-root-user', '--net', '--uts', '--ipc', '--mount', '--cgroup', '--time', '--pid', '--fork', 'sleep', '1000'
-        # Processes come and go on a host in use: a moment without any is waited for.
+        $first = Start-Beside unshare '--user', '--map-root-user', '--net', '--uts', '--ipc', '--mount', '--cgroup', '--time', '--pid', '--fork', 'sleep', '1000'
+        Wait-Until { $script:inside = [int](Get-Content "/proc/$($first.Id)/task/$($first.Id)/children"); $inside -and (Get-Content "/proc/$inside/comm") -eq 'sleep' }
+        # Two more that stay: three processes in each, and what unshare itself is in.
+        1..2 | ForEach-Object { $null = Start-Beside nsenter '--target', $inside, '--user', '--net', '--uts', '--ipc', '--mount', '--cgroup', '--time', '--pid', '--preserve-credentials', 'sleep', '1000' }
+        $made = 'cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts' | ForEach-Object { Get-Inode "/proc/$inside/ns/$_" }
+        Wait-Until { @(Get-Listed '--task' $inside | Where-Object nprocs -lt 3).Count -eq 0 }
+        $own = [ulong[]] (Get-Namespace -ProcessId $PID).Id
+        # Processes come and go on a host in use, and their namespaces with them: a moment without any is waited for.
         Wait-Until {
-            $before = lsns --json | ConvertFrom-Json | ForEach-Object namespaces
-            $ours = Get-Namespace
-            $after = lsns --json | ConvertFrom-Json | ForEach-Object namespaces
-            $own = [ulong[]] (Get-Namespace -ProcessId $PID).Id
+            $before = Get-Listed
+            $ours = @{}
+            Get-Namespace | ForEach-Object { $ours[$_.Id] = $_ }
+            $after = @{}
+            Get-Listed | ForEach-Object { $after[$_.ns] = $_ }
             $script:last = foreach ($one in $before) {
                 # lsns counts itself.
                 $count = $one.nprocs - ($one.ns -in $own)
-                $found = $ours | Where-Object Id -eq $one.ns
-                if ($one.nprocs -eq ($after | Where-Object ns -eq $one.ns).nprocs -and $found.ProcessCount -ne $count) { "$($one.type) $($one.ns): $count, and not $($found.ProcessCount)" }
+                $found = $ours[[ulong] $one.ns]
+                if ($one.nprocs -eq $after[$one.ns].nprocs -and ($found.ProcessCount -ne $count -or $found.Type -ne $one.type)) { "$($one.type) $($one.ns): $count, and not $($found.ProcessCount)" }
             }
+            $script:compared = @($before | Where-Object { [ulong] $_.ns -in $made } | ForEach-Object { "$($_.type) $($_.nprocs) $($_.nprocs -eq $ours[[ulong] $_.ns].ProcessCount)" })
             -not $script:last
         }
-        $script:last | Should -BeNullOrEmpty
-        Stop-Beside
+        # Those of the test are among them, of every type.
+        $compared.Count | Should -Be 8
+        $compared | Where-Object { $_ -notlike '* True' } | Should -BeNullOrEmpty
+    }
+
+    It 'shows what lsns --persistent shows' -Skip:(-not ((lsns --help) -match '--persistent')) {
+        $file = "$($store.Folder)/persistent"
+        $null = New-Item $file
+        unshare --net=$file true
+        try {
+            $kept = Get-Listed '--persistent'
+            $ours = Get-Namespace -Path $file
+            ($kept | Where-Object ns -eq $ours.Id).nprocs | Should -Be 0
+        }
+        finally { umount $file }
     }
 }
 
@@ -148,6 +151,49 @@ Describe 'Get-Namespace finds what' {
         (Get-Namespace -ProcessId $maker.Id -Type Time).Id | Should -Contain (Get-Inode "/proc/$($maker.Id)/ns/time_for_children")
     }
 
+    It 'a process gives to its children, and the first of them is in' {
+        # unshare stays where it was and becomes the shell; the first that it starts is process 1 of the new one.
+        $maker = Start-Beside unshare '--pid', 'sh', '-c', 'sleep 1000 & wait'
+        Wait-Until { (Get-Item "/proc/$($maker.Id)/ns/pid_for_children").LinkTarget -and (Get-Inode "/proc/$($maker.Id)/ns/pid_for_children") -ne (Get-Inode '/proc/self/ns/pid') }
+        $found = Get-Namespace -ProcessId $maker.Id -Type Pid
+        $found.Id | Sort-Object | Should -Be @((Get-Inode "/proc/$($maker.Id)/ns/pid"), (Get-Inode "/proc/$($maker.Id)/ns/pid_for_children") | Sort-Object)
+        ($found | Where-Object ProcessCount -eq 1).ParentId | Should -Be (Get-Inode '/proc/self/ns/pid')
+    }
+
+    It 'lies in another, to any depth' {
+        $outer = Start-Beside unshare '--pid', '--fork', 'unshare', '--pid', '--fork', 'unshare', '--pid', '--fork', 'sleep', '1000'
+        function Get-Child([int] $Process) { [int](Get-Content "/proc/$Process/task/$Process/children" -ErrorAction Ignore) }
+        Wait-Until { $script:inner = $outer.Id; 1..3 | ForEach-Object { if ($inner) { $script:inner = Get-Child $inner } }; $inner -and (Get-Content "/proc/$inner/comm") -eq 'sleep' }
+        $one = Get-Namespace -ProcessId $inner -Type Pid
+        $one.ProcessCount, $one.ProcessId, $one.Command | Should -Be 1, $inner, 'sleep'
+        $ids = foreach ($level in 1..3) { $one.Id; $one = Get-Namespace -Id $one.ParentId }
+        $ids | Sort-Object -Unique | Should -HaveCount 3
+        $one.Id | Should -Be (Get-Inode '/proc/self/ns/pid')
+    }
+
+    It 'only a bind mount holds, in a mount namespace that no process is in' {
+        $null = New-Item "$folder/deep" -ItemType Directory
+        $space = New-Namespace "$($store.Mark)-deep" -Type Mnt
+        try {
+            Invoke-NamespaceCommand $space -- sh -c "mount -t tmpfs deep $folder/deep && touch $folder/deep/uts && unshare --uts=$folder/deep/uts hostname deep"
+            $LASTEXITCODE | Should -Be 0
+            $own = Get-Inode '/proc/self/ns/mnt'
+            foreach ($time in 1..50) { $found = Get-Namespace -Type Uts -Holder BindMount | Where-Object { $_.BindMounts -eq "mnt:[$($space.Id)]$folder/deep/uts" } }
+            $found | Should -HaveCount 1
+            $found.HolderPath, $found.ProcessId | Should -Be $null, $null
+            # Neither has this process gone there, nor left anything open.
+            Get-ChildItem /proc/self/task -Name | ForEach-Object { Get-Inode "/proc/self/task/$_/ns/mnt" } | Sort-Object -Unique | Should -Be $own
+            @((Get-ChildItem /proc/self/fd).LinkTarget -match "mountinfo|mnt:\[$($space.Id)").Count | Should -Be 0
+            # The way there.
+            Get-ErrorIdOf { Invoke-NamespaceCommand $found -- hostname } | Should -Be 'InvalidArgument'
+            Get-ErrorIdOf { $found | Remove-Namespace -Force } | Should -Be 'NamespaceInUse'
+            Invoke-NamespaceCommand $space -- nsenter "--uts=$folder/deep/uts" hostname | Should -Be 'deep'
+        }
+        finally { Remove-Namespace "$($store.Mark)-deep" }
+        # It went with the mount namespace that held it.
+        Wait-Until { -not (Get-Namespace | Where-Object { "$($_.BindMounts)" -like "*$folder/deep/uts*" }) }
+    }
+
     It 'ip netns has made' {
         $name = "$($store.Mark)-a"
         ip netns add $name
@@ -183,6 +229,17 @@ Describe 'Get-Namespace' {
 
     It 'goes on after one that is not there' {
         (Get-Namespace -Type Net -LiteralPath /no/such/namespace, /proc/self/ns/net -ErrorAction SilentlyContinue).Type | Should -Be 'Net'
+    }
+
+    It 'has a <Name>, <Is>' -ForEach $(
+        $names = @{
+            Type = 'Containers.LinuxNamespaceType'; Id = 'ulong'; Holder = 'Containers.LinuxNamespaceHolder'; HolderPath = 'string'; ProcessId = 'System.Nullable[int]'; ProcessCount = 'int'
+            Command = 'string'; OwnerId = 'System.Nullable[ulong]'; ParentId = 'System.Nullable[ulong]'; OwnerUserId = 'System.Nullable[uint]'; Container = 'string'
+        }
+        foreach ($name in $names.Keys) { @{ Name = $name; Is = $names[$name] } }
+    ) {
+        $member = Get-Namespace -ProcessId $PID -Type Net | Get-Member -MemberType Property -Name $Name
+        $member.Definition.Split(' ')[0] | Should -Be $Is
     }
 
     It 'gives a stable shape in JSON' {

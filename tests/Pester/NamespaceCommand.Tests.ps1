@@ -5,7 +5,6 @@ BeforeAll {
     $store = Enter-TestStore
     $root = $store.Rootfs
     $mark = $store.Mark
-    function Get-Inode([string] $Link) { [ulong]((Get-Item $Link).LinkTarget -replace '\D') }
     $own = Get-Namespace -ProcessId $PID
 
     # What is mounted under a name of this run, in any mount namespace. Numbers of removed namespaces are soon those of others.

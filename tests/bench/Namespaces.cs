@@ -20,8 +20,13 @@ static class Namespaces
             [string[]] ('--pid', '--fork', '--kill-child', $Busybox, 'sh', '-c', "i=0; while [ `$i -lt 5000 ]; do $Busybox sleep 3600 & i=`$((i+1)); done; : > $Folder/ready; wait")))
         try {
             while (-not (Test-Path "$Folder/ready")) { Start-Sleep -Milliseconds 200 }
-            $ours = Get-Median { Get-Namespace }
-            $lsns = Get-Median { lsns }
+            # In turns: what disturbs the machine disturbs both alike.
+            $null = Get-Namespace; $null = lsns
+            $turns = foreach ($run in 1..9) {
+                [pscustomobject]@{ Ours = (Measure-Command { Get-Namespace }).TotalMilliseconds; Lsns = (Measure-Command { lsns }).TotalMilliseconds }
+            }
+            $ours = ($turns.Ours | Sort-Object)[4]
+            $lsns = ($turns.Lsns | Sort-Object)[4]
             '| Get-Namespace, {0} processes | {1:0} | lsns {2:0} | {3:0.00} |' -f (Get-ChildItem /proc -Directory | Where-Object Name -Match '^\d+$').Count, $ours, $lsns, ($ours / $lsns)
         }
         finally { $many.Kill(); $many.WaitForExit() }
