@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone: ./bootstrap.sh build|demo|test [--long]|bench|pack
+# From a fresh clone: ./bootstrap.sh build|demo|test [--long]|bench [--long]|pack
 # Finds or installs what the task needs, then hands over to build.ps1 where there is a pwsh, else walks the same steps itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -9,7 +9,7 @@ usage() {
 usage: ./bootstrap.sh build         out/Containers, the whole module
        ./bootstrap.sh demo          build, then two containers from first to last, and a count of what they left
        ./bootstrap.sh test [--long] build, then every test; --long runs the long ones at full size
-       ./bootstrap.sh bench         build, then our times beside those of runc and crun
+       ./bootstrap.sh bench [--long] build, then our times beside those of runc and crun; --long adds a thousand containers of each
        ./bootstrap.sh pack          build, then out/Containers-<version>-<platform>.tar.gz
 EOF
 }
@@ -23,7 +23,7 @@ esac
 options=()
 for argument; do
     case $task$argument in
-        test--long) options+=(--long) ;;
+        test--long | bench--long) options+=(--long) ;;
         *) usage >&2; exit 2 ;;
     esac
 done

@@ -237,7 +237,7 @@ step_demo() {
 step_bench() {
     [ "$(id -u)" = 0 ] || { say "bench runs containers and needs root: sudo ./bootstrap.sh bench" >&2; return 1; }
     quiet_dotnet build tests/bench/Containers.Bench.csproj
-    dotnet .build/bin/Containers.Bench/release/Containers.Bench.dll "$module" "$(find_pwsh || true)"
+    CONTAINERS_TEST_LONG=$long dotnet .build/bin/Containers.Bench/release/Containers.Bench.dll "$module" "$(find_pwsh || true)"
 }
 
 # ---- tests ---------------------------------------------------------------------------------------------------------------

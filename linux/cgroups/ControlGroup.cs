@@ -186,9 +186,10 @@ public sealed partial class ControlGroup
     /// <param name="unified">The folder's descriptor; -1 on a host without a v2 tree.</param>
     /// <param name="below">Paths from the group downwards, by controller: where the hierarchy has one, the group there is opened instead. "" stands for every
     /// hierarchy.</param>
+    /// <param name="sinceMounted">Leaves out v1 hierarchies in which the group was never made, as those that were mounted after it was: its processes are in no group there.</param>
     /// <returns>Descriptors of the v1 files, the caller's to close.</returns>
     /// <exception cref="CgroupException"><c>CgroupNotFound</c>; <c>InvalidCgroupPath</c>.</exception>
-    public List<int> OpenEntries(out int unified, IReadOnlyDictionary<string, string>? below = null)
+    public List<int> OpenEntries(out int unified, IReadOnlyDictionary<string, string>? below = null, bool sinceMounted = false)
     {
         var folders = this.folders;
         if (below is { Count: > 0 })
@@ -207,6 +208,7 @@ public sealed partial class ControlGroup
             if (fd < 0)
             {
                 var errno = Libc.errno;
+                if (errno == Libc.ENOENT && !v2 && sinceMounted && Exists && !Directory.Exists(this.folders[i])) { continue; }
                 foreach (var file in files) { Libc.close(file); }
                 if (unified >= 0) { Libc.close(unified); }
                 throw errno == Libc.ENOENT

@@ -8,8 +8,6 @@ public static unsafe partial class Libc
     public const int PROT_EXEC = 0x4;
     public const int MAP_PRIVATE = 0x2;
     public const int MAP_FIXED = 0x10;
-    public const int MAP_ANONYMOUS = 0x20;
-    public const int MAP_POPULATE = 0x8000;
     public const int MREMAP_MAYMOVE = 1;
     public const int MREMAP_FIXED = 2;
 }

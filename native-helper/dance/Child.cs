@@ -14,6 +14,7 @@ namespace Psrun.Dance;
 static unsafe partial class Child
 {
     const int PathMax = 4096;
+    const ulong PagePresent = 1UL << 63, PageSwapped = 1UL << 62, PageOfFile = 1UL << 61;
 
     /// <summary>For <see cref="StepKind.OpenTarget"/>: the target is a file; no symbolic link may be on the way; it may lie in a procfs.</summary>
     public const int TargetFile = 1, TargetWithoutLinks = 2, TargetInProc = 4;
@@ -44,9 +45,15 @@ static unsafe partial class Child
                         errno = *Libc.__errno_location();
                     break;
 
-                case StepKind.CopyMemory:
-                    for (nint k = 0; k < a2; k += sizeof(long))
-                        *(long*)(a0 + k) = *(long*)(a1 + k);
+                case StepKind.CopyWritten:
+                    for (nint page = 0; page < a2; page += a4)
+                    {
+                        ulong entry = *(ulong*)(a3 + page / a4 * sizeof(ulong));
+                        if ((entry & (PagePresent | PageSwapped)) == 0 || (entry & PageOfFile) != 0)
+                            continue;
+                        for (nint k = page; k < page + a4; k += sizeof(long))
+                            *(long*)(a0 + k) = *(long*)(a1 + k);
+                    }
                     break;
 
                 case StepKind.OpenTarget:

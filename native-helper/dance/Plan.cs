@@ -95,9 +95,9 @@ sealed unsafe class Plan
     }
 
     /// <summary>A call whose result later steps use, by the cell that comes back.</summary>
-    public nint* Open(string? words, nint number, Arg a0 = default, Arg a1 = default, Arg a2 = default, Arg a3 = default, Arg a4 = default)
+    public nint* Open(string? words, nint number, Arg a0 = default, Arg a1 = default, Arg a2 = default, Arg a3 = default, Arg a4 = default, Arg a5 = default)
     {
-        Step* s = Call(words, number, a0, a1, a2, a3, a4);
+        Step* s = Call(words, number, a0, a1, a2, a3, a4, a5);
         return s->Result = Cell();
     }
 

@@ -7,8 +7,10 @@ enum StepKind
 {
     /// <summary>A system call with up to six arguments.</summary>
     Call,
-    /// <summary>Copies A2 bytes of memory, a multiple of eight, from A1 to A0.</summary>
-    CopyMemory,
+    /// <summary>
+    /// Copies to A0 those pages (of A4 bytes) of the A2 bytes at A1 that are not the mapped file's any more. A3: their entries of /proc/self/pagemap (proc_pid_pagemap(5)).
+    /// </summary>
+    CopyWritten,
     /// <summary>
     /// Opens path A1 inside the root A0 with openat2(RESOLVE_IN_ROOT); what is missing is made: folders, or by A2 an empty file at its end. Fails with
     /// EOPNOTSUPP when that lies in a procfs and A2 does not allow it.

@@ -45,10 +45,16 @@ static unsafe class OwnProgram
             {
                 map->start_data = map->end_data = map->start_brk = map->brk = map->start_stack = (ulong)start;
                 map->arg_start = map->arg_end = map->env_start = map->env_end = (ulong)start;
-                // Written since: a copy takes its place. The child is alone, nobody writes meanwhile.
-                nint* copy = plan.Open(Words, Libc.SYS_mmap, 0, size, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_POPULATE, -1);
-                plan.Do(Words, StepKind.CopyMemory, copy, start, size);
-                plan.Call(Words, Libc.SYS_mremap, copy, size, size, Libc.MREMAP_MAYMOVE | Libc.MREMAP_FIXED, start);
+                // Pages that were written since are copied, the others come from the file again. What cannot be looked up counts as written.
+                int length = (int)(size / page) * sizeof(ulong);
+                byte* pages = plan.Allocate(length);
+                new Span<byte>(pages, length).Fill(0x80);
+                nint* pagemap = plan.Open(Words, Libc.SYS_openat, Libc.AT_FDCWD, plan.Text("/proc/self/pagemap"), Libc.O_RDONLY | Libc.O_CLOEXEC);
+                plan.Call(Words, Libc.SYS_pread64, pagemap, (nint)pages, length, start / page * sizeof(ulong));
+                plan.Close(pagemap);
+                nint* anew = plan.Open(Words, Libc.SYS_mmap, 0, size, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_PRIVATE, file, (nint)part[i].p_offset & -page);
+                plan.Do(Words, StepKind.CopyWritten, anew, start, size, (nint)pages, page);
+                plan.Call(Words, Libc.SYS_mremap, anew, size, size, Libc.MREMAP_MAYMOVE | Libc.MREMAP_FIXED, start);
             }
             else
             {

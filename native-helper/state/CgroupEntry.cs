@@ -11,11 +11,12 @@ sealed unsafe class CgroupEntry : IDisposable
     readonly int _unified;
 
     /// <param name="below">Groups below it to enter instead, by controller; "" stands for all.</param>
-    public CgroupEntry(ControlGroup group, IReadOnlyDictionary<string, string>? below = null)
+    /// <param name="sinceMounted">Without the hierarchies that the host has mounted since the group was made.</param>
+    public CgroupEntry(ControlGroup group, IReadOnlyDictionary<string, string>? below = null, bool sinceMounted = false)
     {
         try
         {
-            _files = group.OpenEntries(out _unified, below);
+            _files = group.OpenEntries(out _unified, below, sinceMounted);
         }
         catch (CgroupException e)
         {

@@ -110,7 +110,7 @@ sealed class CgroupSetup
         }
         if (below.Count == 0 && Host.Kind == CgroupKind.V2 && group.HasChildrenWithControllers && OwnGroup(init) is string own && own.StartsWith(path + "/", StringComparison.Ordinal))
             group = Host.Group(own);
-        return new CgroupEntry(group, below);
+        return new CgroupEntry(group, below, sinceMounted: true);
     }
 
     static string? OwnGroup(int pid)

@@ -73,17 +73,16 @@ static class ListVerb
         foreach ((StateFile state, string status) in rows)
             cells.Add([state.Id, (status == StateFile.Stopped ? 0 : state.Pid).ToString(CultureInfo.InvariantCulture), status, state.Bundle,
                 state.CreatedAt.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture), state.OwnerName]);
+        var widths = new int[cells[0].Length];
+        foreach (string[] row in cells)
+            for (int column = 0; column < row.Length; column++)
+                widths[column] = Math.Max(widths[column], Math.Max(12, row[column].Length + 3));
         var text = new StringBuilder();
         foreach (string[] row in cells)
         {
-            for (int column = 0; column < row.Length; column++)
-            {
-                int width = 12;
-                foreach (string[] other in cells)
-                    width = Math.Max(width, other[column].Length + 3);
-                text.Append(column == row.Length - 1 ? row[column] : row[column].PadRight(width));
-            }
-            text.Append('\n');
+            for (int column = 0; column < row.Length - 1; column++)
+                text.Append(row[column].PadRight(widths[column]));
+            text.Append(row[^1]).Append('\n');
         }
         Log.Write(1, text.ToString());
     }

@@ -22,15 +22,22 @@ foreach (string peer in new[] { "crun", "runc" })
 
 var table = new Table(runtimes.Select(runtime => runtime.Name).ToList());
 table.Add("start of the program (--version)", Measure(runtime => runtime.Do("--version")));
-table.Add("run /bin/true, six new namespaces", Measure(runtime => runtime.Run()));
+table.Add("run /bin/true, six new namespaces", Measure(runtime => runtime.Run(bundle.True)));
+table.Add("the same, default system call filter", Measure(runtime => runtime.Run(bundle.Filtered)));
+table.Add("the same, 50 bind mounts", Measure(runtime => runtime.Run(bundle.Mounts)));
+table.Add("the same, id-mapped user namespace", Measure(runtime => runtime.Run(bundle.UserNamespace)));
 table.Add("create, start, state, delete -f", Measure(runtime => runtime.Steps()));
 foreach (Runtime runtime in runtimes)
     runtime.Keep();
 table.Add("exec /bin/true", Measure(runtime => runtime.Exec()));
 foreach (Runtime runtime in runtimes)
     runtime.Drop();
+table.Add("50 at once, run /bin/true", Measure(runtime => runtime.RunAtOnce(50), Math.Min(runs, 5)));
 Console.WriteLine($"medians of {runs} runs each, in turns, in milliseconds; the last columns are psrun's time in a peer's");
 table.Print(Console.Out);
+Memory.Measure(runtimes, bundle);
+if (Environment.GetEnvironmentVariable("CONTAINERS_TEST_LONG") == "1")
+    Thousand.Measure(runtimes);
 if (pwsh is not null)
 {
     Cmdlets.Measure(pwsh, module, bundle, runs);
@@ -39,11 +46,11 @@ if (pwsh is not null)
 return 0;
 
 // In turns: what disturbs the machine disturbs all alike. The first turn warms up and does not count.
-Dictionary<string, List<double>> Measure(Action<Runtime> work)
+Dictionary<string, List<double>> Measure(Action<Runtime> work, int? fewer = null)
 {
     var times = runtimes.ToDictionary(runtime => runtime.Name, _ => new List<double>());
     var refused = new HashSet<string>();
-    for (int run = 0; run <= runs; run++)
+    for (int run = 0; run <= (fewer ?? runs); run++)
     {
         foreach (Runtime runtime in runtimes)
         {

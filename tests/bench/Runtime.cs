@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace Containers.Bench;
 
@@ -25,15 +24,36 @@ sealed class Runtime(string name, string path, Bundle bundle)
             throw new RuntimeRefused($"{name} {string.Join(' ', arguments)}: exit status {status}; it is left out of that row");
     }
 
-    public void Run() => Do("--root", root, "run", "--bundle", bundle.TrueFolder, Next());
+    public void Run(string folder) => Do("--root", root, "run", "--bundle", folder, Next());
+
+    /// <summary>Runs a bundle as many times at once.</summary>
+    public void RunAtOnce(int count)
+    {
+        var running = Enumerable.Range(0, count).Select(_ => Spawn.Start(path, [name, "--root", root, "run", "--bundle", bundle.True, Next()])).ToList();
+        foreach (int status in running.Select(Spawn.Wait).ToList())
+        {
+            if (status != 0)
+                throw new RuntimeRefused($"{name}: one of {count} at once ended with exit status {status}");
+        }
+    }
+
+    public string Create()
+    {
+        string id = Next();
+        Do("--root", root, "create", "--bundle", bundle.True, id);
+        return id;
+    }
+
+    public void List() => Do("--root", root, "list");
+
+    public void Delete(string id) => Do("--root", root, "delete", "-f", id);
 
     public void Steps()
     {
-        string id = Next();
-        Do("--root", root, "create", "--bundle", bundle.TrueFolder, id);
+        string id = Create();
         Do("--root", root, "start", id);
         Do("--root", root, "state", id);
-        Do("--root", root, "delete", "-f", id);
+        Delete(id);
     }
 
     /// <summary>Leaves a container running, for exec.</summary>
@@ -42,7 +62,7 @@ sealed class Runtime(string name, string path, Bundle bundle)
         string id = Next();
         try
         {
-            Do("--root", root, "run", "-d", "--bundle", bundle.SleepFolder, id);
+            Do("--root", root, "run", "-d", "--bundle", bundle.Sleep, id);
             kept = id;
         }
         catch (RuntimeRefused e)
@@ -56,59 +76,9 @@ sealed class Runtime(string name, string path, Bundle bundle)
     public void Drop()
     {
         if (kept is not null)
-            Do("--root", root, "delete", "-f", kept);
+            Delete(kept);
         kept = null;
     }
 
     string Next() => string.Create(CultureInfo.InvariantCulture, $"bench-{name}-{Environment.ProcessId}-{++number}");
-}
-
-/// <summary>A busybox root and two bundles over it, one that ends at once and one that stays.</summary>
-sealed class Bundle : IDisposable
-{
-    public static string Platform => System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "linux-arm64" : "linux-x64";
-
-    public string Folder { get; } = $"/run/containers-bench-{Environment.ProcessId}";
-    public string Rootfs => Path.Combine(Folder, "rootfs");
-    public string TrueFolder => Path.Combine(Folder, "true");
-    public string SleepFolder => Path.Combine(Folder, "sleep");
-
-    public Bundle()
-    {
-        string busybox = Runtime.Find("busybox") ?? throw new FileNotFoundException("busybox is not on the PATH: install busybox-static");
-        foreach (string folder in new[] { "bin", "proc", "sys", "dev", "tmp", "etc" })
-            Directory.CreateDirectory(Path.Combine(Rootfs, folder));
-        File.Copy(busybox, Path.Combine(Rootfs, "bin/busybox"));
-        foreach (string link in new[] { "true", "sleep", "sh" })
-            File.CreateSymbolicLink(Path.Combine(Rootfs, "bin", link), "busybox");
-        Write(TrueFolder, "\"/bin/true\"");
-        Write(SleepFolder, "\"/bin/sleep\",\"3600\"");
-    }
-
-    void Write(string folder, string arguments)
-    {
-        Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "config.json"), Config.Replace("ROOT", Rootfs, StringComparison.Ordinal).Replace("ARGS", arguments, StringComparison.Ordinal), new UTF8Encoding(false));
-    }
-
-    public void Dispose() => Directory.Delete(Folder, recursive: true);
-
-    // What runc spec writes, with the cgroup namespace that docker and podman add.
-    const string Config = """
-        {"ociVersion":"1.0.2","process":{"terminal":false,"user":{"uid":0,"gid":0},"args":[ARGS],"env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin","TERM=xterm"],"cwd":"/",
-        "capabilities":{"bounding":["CAP_AUDIT_WRITE","CAP_KILL","CAP_NET_BIND_SERVICE"],"effective":["CAP_AUDIT_WRITE","CAP_KILL","CAP_NET_BIND_SERVICE"],"permitted":["CAP_AUDIT_WRITE","CAP_KILL","CAP_NET_BIND_SERVICE"]},
-        "rlimits":[{"type":"RLIMIT_NOFILE","hard":1024,"soft":1024}],"noNewPrivileges":true},
-        "root":{"path":"ROOT","readonly":true},"hostname":"bench",
-        "mounts":[{"destination":"/proc","type":"proc","source":"proc"},
-        {"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","strictatime","mode=755","size=65536k"]},
-        {"destination":"/dev/pts","type":"devpts","source":"devpts","options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620","gid=5"]},
-        {"destination":"/dev/shm","type":"tmpfs","source":"shm","options":["nosuid","noexec","nodev","mode=1777","size=65536k"]},
-        {"destination":"/dev/mqueue","type":"mqueue","source":"mqueue","options":["nosuid","noexec","nodev"]},
-        {"destination":"/sys","type":"sysfs","source":"sysfs","options":["nosuid","noexec","nodev","ro"]},
-        {"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["nosuid","noexec","nodev","relatime","ro"]}],
-        "linux":{"resources":{"devices":[{"allow":false,"access":"rwm"}]},
-        "namespaces":[{"type":"pid"},{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"type":"cgroup"}],
-        "maskedPaths":["/proc/acpi","/proc/asound","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/timer_list","/proc/timer_stats","/proc/sched_debug","/sys/firmware","/proc/scsi"],
-        "readonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]}}
-        """;
 }

@@ -11,7 +11,11 @@ static unsafe partial class Spawn
 
     /// <summary>Runs a program with all three streams on /dev/null.</summary>
     /// <returns>its exit status, or 128 + the signal that ended it</returns>
-    public static int Run(string path, string[] arguments, bool showErrors = false)
+    public static int Run(string path, string[] arguments, bool showErrors = false) => Wait(Start(path, arguments, showErrors));
+
+    /// <summary>Starts a program with all three streams on /dev/null.</summary>
+    /// <returns>its pid</returns>
+    public static int Start(string path, string[] arguments, bool showErrors = false)
     {
         nint* argv = stackalloc nint[arguments.Length + 1];
         for (int i = 0; i < arguments.Length; i++)
@@ -27,6 +31,11 @@ static unsafe partial class Spawn
             Marshal.FreeCoTaskMem(argv[i]);
         if (error != 0)
             throw new RuntimeRefused($"{path}: {Marshal.GetPInvokeErrorMessage(error)}");
+        return pid;
+    }
+
+    public static int Wait(int pid)
+    {
         int status;
         while (waitpid(pid, &status, 0) < 0)
         {

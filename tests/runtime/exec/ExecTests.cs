@@ -308,4 +308,16 @@ public sealed class ExecTests : RuntimeTest
         Assert.Equal("created", Runtime.Status(id));
         Assert.Equal("first\n", File.ReadAllText(bundle.InRootfs("/work/mark")));
     }
+
+    [RuntimeFact(NotUnderRunc = "runc's exec fails")]
+    public void A_hierarchy_that_was_mounted_since_is_no_hindrance()
+    {
+        var (id, pid) = Start(Sleeper());
+        // Of the kernel, like every v1 hierarchy, and gone with its only mount.
+        var exec = $"mkdir {Folder}/late && mount -t cgroup -o none,name={Tag} {Tag} {Folder}/late && {Runtime.Program} --root {Runtime.Root} exec {id} cat /proc/self/cgroup; echo status $?; umount {Folder}/late";
+        var result = Spawn.Run(Folder, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", exec]).Ends(0);
+        Assert.Contains("status 0", result.Stdout);
+        Assert.Contains($"name={Tag}:/\n", result.Stdout);
+        Assert.Contains("pids:", result.Stdout);
+    }
 }
