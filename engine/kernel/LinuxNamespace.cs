@@ -70,7 +70,7 @@ public sealed class LinuxNamespace
     /// or as <c>mnt:[ID]/…</c> where no process is in it.</summary>
     public IReadOnlyList<string> BindMounts { get; init; } = [];
 
-    /// <summary>Every open descriptor of it, as <c>/proc/PID/fd/N</c>.</summary>
+    /// <summary>Every open descriptor of it, as <c>/proc/PID/fd/N</c>, or <c>/proc/PID/task/TID/fd/N</c> where a thread has a table of its own.</summary>
     public IReadOnlyList<string> Descriptors { get; init; } = [];
 
     public override string ToString() => HolderPath ?? $"{LinuxNamespaces.File(Type)}:[{Id}]";

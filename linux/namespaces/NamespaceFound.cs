@@ -10,10 +10,11 @@ public readonly record struct NamespaceMount(string Path, ulong MountNamespace, 
     public bool IsReachable => Path.StartsWith('/');
 }
 
-/// <summary>A descriptor of a namespace: /proc/PID/fd/NUMBER.</summary>
-public readonly record struct NamespaceDescriptor(int Pid, int Number)
+/// <summary>A descriptor of a namespace.</summary>
+/// <param name="Thread">Whose table it is in, when that is not the process's.</param>
+public readonly record struct NamespaceDescriptor(int Pid, int? Thread, int Number)
 {
-    public override string ToString() => $"/proc/{Pid}/fd/{Number}";
+    public override string ToString() => Thread is { } thread ? $"/proc/{Pid}/task/{thread}/fd/{Number}" : $"/proc/{Pid}/fd/{Number}";
 }
 
 /// <summary>A thread of a process.</summary>

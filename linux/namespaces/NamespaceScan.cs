@@ -76,9 +76,12 @@ public sealed unsafe partial class NamespaceScan
         if (own[Time] != 0)
             AddForChildren(proc, path, file, "ns/time_for_children\0"u8, Time, own[Time], pid);
         "task\0"u8.CopyTo(new Span<byte>(file, 32));
-        AddThreads(proc, path, pid, own);
+        List<int>? apart = AddThreads(proc, path, pid, own);
         "fd\0"u8.CopyTo(new Span<byte>(file, 32));
-        AddDescriptors(proc, path, pid);
+        AddDescriptors(proc, path, pid, null);
+        foreach (int thread in apart ?? [])
+            fixed (byte* table = System.Text.Encoding.ASCII.GetBytes($"{pid}/task/{thread}/fd\0"))
+                AddDescriptors(proc, table, pid, thread);
     }
 
     void AddForChildren(int proc, byte* path, byte* file, ReadOnlySpan<byte> name, int type, ulong own, int pid)
@@ -88,16 +91,18 @@ public sealed unsafe partial class NamespaceScan
             Of(id, type).ChildrenOf ??= pid;
     }
 
-    /// <summary>A thread may leave its process in these: runtimes that lock a thread to a namespace do.</summary>
-    void AddThreads(int proc, byte* path, int pid, ulong* own)
+    /// <summary>A thread may leave its process in these: runtimes that lock a thread to a namespace do, and may have descriptors of their own there.</summary>
+    /// <returns>Those with a table of descriptors of their own; null without any.</returns>
+    List<int>? AddThreads(int proc, byte* path, int pid, ulong* own)
     {
         statx stat;
         // Two links are the folder's own, each thread has one more.
         if (Libc.syscall_errno(Libc.SYS_statx, proc, (nint)path, 0, Libc.STATX_NLINK, (nint)(&stat), 0) != 0 || stat.stx_nlink <= 3)
-            return;
+            return null;
         int folder = Libc.openat(proc, path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
         if (folder < 0)
-            return;
+            return null;
+        List<int>? apart = null;
         byte* link = stackalloc byte[64];
         nint filled;
         while ((filled = Libc.getdents64(folder, buffer, BufferSize)) > 0)
@@ -114,11 +119,14 @@ public sealed unsafe partial class NamespaceScan
                     if (TryReadId(folder, link, out ulong id) && id != own[type])
                         Of(id, type).Thread ??= new(pid, thread);
                 }
+                if (Libc.kcmp(pid, thread, Libc.KCMP_FILES) > 0)
+                    (apart ??= []).Add(thread);
             }
         Libc.close(folder);
+        return apart;
     }
 
-    void AddDescriptors(int proc, byte* path, int pid)
+    void AddDescriptors(int proc, byte* path, int pid, int? thread)
     {
         int folder = Libc.openat(proc, path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
         if (folder < 0)
@@ -130,7 +138,7 @@ public sealed unsafe partial class NamespaceScan
                 byte* name = buffer + at + linux_dirent64.NameOffset;
                 if (*name == '.' || !Utf8Parser.TryParse(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name), out int number, out _))
                     continue;
-                var descriptor = new NamespaceDescriptor(pid, number);
+                var descriptor = new NamespaceDescriptor(pid, thread, number);
                 if (TryReadLink(folder, name, out int type, out ulong id, out bool isPath) || (isPath && IsNamespace(folder, name) && TryIdentify(descriptor, out type, out id)))
                     Of(id, type).Descriptors.Add(descriptor);
             }

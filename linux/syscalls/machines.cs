@@ -88,6 +88,7 @@ public static class MachineX64
     public const int SYS_setfsuid = 122;
     public const int SYS_setfsgid = 123;
     public const int SYS_setns = 308;
+    public const int SYS_kcmp = 312;
     public const int SYS_unshare = 272;
     public const int SYS_prctl = 157;
     public const int SYS_capget = 125;
@@ -247,6 +248,7 @@ public static class MachineArm64
     public const int SYS_setfsuid = 151;
     public const int SYS_setfsgid = 152;
     public const int SYS_setns = 268;
+    public const int SYS_kcmp = 272;
     public const int SYS_unshare = 97;
     public const int SYS_prctl = 167;
     public const int SYS_capget = 90;

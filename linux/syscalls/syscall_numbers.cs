@@ -91,6 +91,7 @@ public static unsafe partial class Libc
     public static int SYS_setfsuid => IsX64 ? MachineX64.SYS_setfsuid : MachineArm64.SYS_setfsuid;
     public static int SYS_setfsgid => IsX64 ? MachineX64.SYS_setfsgid : MachineArm64.SYS_setfsgid;
     public static int SYS_setns => IsX64 ? MachineX64.SYS_setns : MachineArm64.SYS_setns;
+    public static int SYS_kcmp => IsX64 ? MachineX64.SYS_kcmp : MachineArm64.SYS_kcmp;
     public static int SYS_unshare => IsX64 ? MachineX64.SYS_unshare : MachineArm64.SYS_unshare;
     public static int SYS_prctl => IsX64 ? MachineX64.SYS_prctl : MachineArm64.SYS_prctl;
     public static int SYS_capget => IsX64 ? MachineX64.SYS_capget : MachineArm64.SYS_capget;

@@ -96,6 +96,56 @@ Describe 'A namespace kept without a process' {
         Get-ErrorIdOf { Invoke-NamespaceCommand $byDescriptor -- true } | Should -Be 'NamespaceNotFound'
     }
 
+    It 'by a descriptor of another process, and of a thread with a table of its own' {
+        Add-Type -TypeDefinition @'
+            using System.Runtime.InteropServices;
+            using System.Threading;
+            public static class OpeningThread
+            {
+                [DllImport("libc", SetLastError = true)] static extern int unshare(int flags);
+                [DllImport("libc", SetLastError = true)] static extern int open(string path, int flags);
+                [DllImport("libc", SetLastError = true)] static extern int close(int fd);
+                public static int Opened;
+                public static readonly ManualResetEventSlim Done = new(), End = new();
+                public static Thread Start(string path)
+                {
+                    var thread = new Thread(() =>
+                    {
+                        // CLONE_FILES; O_CLOEXEC. Its other descriptors are copies: they are closed as soon as it ends.
+                        Opened = unshare(0x400) != 0 ? -1 : open(path, 0x80000);
+                        Done.Set();
+                        End.Wait();
+                        close(Opened);
+                    }) { IsBackground = true };
+                    thread.Start();
+                    return thread;
+                }
+            }
+'@
+        $maker = Start-Unshared uts '--uts', 'sleep', '1000'
+        $id = Get-Inode "/proc/$($maker.Id)/ns/uts"
+        $holder = Start-Beside sh '-c', "exec 7< /proc/$($maker.Id)/ns/uts; exec sleep 1000"
+        Wait-Until { (Get-Content "/proc/$($holder.Id)/comm") -eq 'sleep' }
+        $maker.Kill($true)
+        $maker.WaitForExit()
+        $found = Get-Namespace -Id $id
+        $found.Holder, $found.ProcessId, $found.Command, $found.HolderPath | Should -Be 'Descriptor', $holder.Id, 'sleep', "/proc/$($holder.Id)/fd/7"
+        $thread = [OpeningThread]::Start($found.HolderPath)
+        try {
+            [OpeningThread]::Done.Wait()
+            [OpeningThread]::Opened | Should -BeGreaterThan 2
+            Stop-Beside
+            $found = Get-Namespace -Id $id
+            $found.Holder, $found.ProcessId | Should -Be 'Descriptor', $PID
+            $found.HolderPath | Should -BeLike "/proc/$PID/task/*/fd/$([OpeningThread]::Opened)"
+            $found | Invoke-NamespaceCommand -ArgumentList readlink, /proc/self/ns/uts | Should -Be "uts:[$id]"
+        }
+        finally {
+            [OpeningThread]::End.Set()
+            $thread.Join()
+        }
+    }
+
     It 'by a thread with a mount namespace of its own, and a mount in that' {
         Add-Type -TypeDefinition @'
             using System.Runtime.InteropServices;

@@ -41,6 +41,7 @@ sealed record CHeaders(string Name, string Text)
         #include <linux/close_range.h>
         #include <linux/filter.h>
         #include <linux/ioprio.h>
+        #include <linux/kcmp.h>
         #include <linux/keyctl.h>
         #include <linux/if_addr.h>
         #include <linux/magic.h>
