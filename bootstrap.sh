@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone: ./bootstrap.sh build|demo|test [--long]|bench [--long]|pack
+# From a fresh clone: ./bootstrap.sh build|demo|test [--long]|bench [--long]|pack|vm
 # Finds or installs what the task needs, then hands over to build.ps1 where there is a pwsh, else walks the same steps itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -11,12 +11,13 @@ usage: ./bootstrap.sh build         out/Containers, the whole module
        ./bootstrap.sh test [--long] build, then every test; --long runs the long ones at full size
        ./bootstrap.sh bench [--long] build, then our times beside those of runc and crun; --long adds a thousand containers of each
        ./bootstrap.sh pack          build, then out/Containers-<version>-<platform>.tar.gz
+       ./bootstrap.sh vm            the runtime tests in a virtual machine: systemd, and cgroup v2 alone; needs qemu-system-x86_64
 EOF
 }
 
 task=${1:-}
 case $task in
-    build | demo | test | bench | pack) shift ;;
+    build | demo | test | bench | pack | vm) shift ;;
     -h | --help | help) usage; exit ;;
     *) usage >&2; exit 2 ;;
 esac

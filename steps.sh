@@ -15,7 +15,8 @@ steps_of() {
         test)  echo $build samples tests clear-results test-units test-runtime test-pester summary ;;
         bench) echo $build bench ;;
         pack)  echo $build pack ;;
-        *) echo "unknown task '$1': build, demo, test, bench, pack" >&2; return 2 ;;
+        vm)    echo tools helper tests vm ;;
+        *) echo "unknown task '$1': build, demo, test, bench, pack, vm" >&2; return 2 ;;
     esac
 }
 
@@ -250,6 +251,9 @@ step_tests() {
     quiet_dotnet build tests/runtime/Containers.Tests.Runtime.csproj
     stamp tests "$print"
 }
+
+# Not a part of test: it takes an hour.
+step_vm() { bash tests/runtime/vm/run.sh .build/vm .build/helper/psrun .build/bin/Containers.Tests.Runtime/release; }
 
 step_clear-results() {
     rm -rf "$results"; mkdir -p "$results"

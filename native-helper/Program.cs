@@ -24,10 +24,7 @@ static class Program
             if (global.Has("help") || used == args.Length)
                 return Print(Commands.Usage());
             Log.Configure(global.Value("log") is string log ? Path.GetFullPath(log, InvocationFolder) : null, global.Value("log-format"), global.Has("debug"));
-            if (global.Has("systemd-cgroup"))
-                throw new PsrunException("--systemd-cgroup: is not supported");
-            if (global.Value("cgroup-manager") is not (null or "cgroupfs"))
-                throw new PsrunException($"--cgroup-manager: \"{global.Value("cgroup-manager")}\" is not supported: cgroupfs is");
+            State.CgroupSetup.Configure(global.Has("systemd-cgroup"), global.Value("cgroup-manager"));
             Rootless.Configure(global.Value("rootless"));
             string verb = args[used];
             ReadOnlySpan<string> rest = args.AsSpan(used + 1);

@@ -15,12 +15,13 @@ readonly record struct DeviceRule(bool Allow, char Type, uint? Major, uint? Mino
     internal bool IsWhole => Type == 'a' && Major is null && Minor is null && Access == All;
 
     /// <summary>As the files of v1 have it.</summary>
-    public override string ToString() => IsWhole ? "a" : $"{Type} {Number(Major)}:{Number(Minor)} {Letters(Access)}";
+    public override string ToString() => IsWhole ? "a" : $"{Type} {Number(Major)}:{Number(Minor)} {Letters}";
 
     static string Number(uint? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "*";
 
-    static string Letters(int access) =>
-        ((access & Libc.BPF_DEVCG_ACC_READ) != 0 ? "r" : "") + ((access & Libc.BPF_DEVCG_ACC_WRITE) != 0 ? "w" : "") + ((access & Libc.BPF_DEVCG_ACC_MKNOD) != 0 ? "m" : "");
+    /// <summary>The accesses as <c>rwm</c>.</summary>
+    internal string Letters =>
+        ((Access & Libc.BPF_DEVCG_ACC_READ) != 0 ? "r" : "") + ((Access & Libc.BPF_DEVCG_ACC_WRITE) != 0 ? "w" : "") + ((Access & Libc.BPF_DEVCG_ACC_MKNOD) != 0 ? "m" : "");
 }
 
 /// <summary>

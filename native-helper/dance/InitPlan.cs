@@ -9,7 +9,7 @@ namespace Psrun.Dance;
 sealed class InitOptions
 {
     public required string Id;
-    public required string Rootfs;
+    public required string Bundle, Rootfs;
     public required Namespaces Namespaces;
     public required CgroupMountSource Cgroups;
     /// <summary>Null without a control group (rootless).</summary>
@@ -80,7 +80,7 @@ static unsafe class InitPlan
             AddLoopback(plan);
         AddNames(plan, spec, namespaces);
 
-        nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, userNamespace || Rootless.Active, options.Cgroups, options.MappedTrees);
+        nint* root = RootPlan.AddTree(plan, spec, options.Rootfs, namespaces.IsNew(Libc.CLONE_NEWNS), userNamespace || Rootless.Active, options.Cgroups, options.MappedTrees);
         Sysctl.Add(plan, spec, namespaces);
         Limits.Add(plan, process);
         MemoryPolicy.Add(plan, spec.Linux?.MemoryPolicy);
@@ -88,11 +88,14 @@ static unsafe class InitPlan
         if (HookRunner.NeedParent(spec.Hooks))
             plan.Do("wait for the hooks", StepKind.Sync, PointHooks, 1);
         HookRunner.AddInContainer(plan, "createContainer", spec.Hooks?.CreateContainer, options.CreateHookState);
+        AppArmor.Add(plan, process);
 
         if (options.Console >= 0)
             Terminal.Add(plan, root, options.Console, process, bindConsole: true);
         RootPlan.AddHiding(plan, root, spec);
-        if (options.NoPivot)
+        if (!namespaces.IsNew(Libc.CLONE_NEWNS))
+            PivotRoot.AddChange(plan, root);
+        else if (options.NoPivot)
             PivotRoot.AddMove(plan, root);
         else
             PivotRoot.Add(plan, root);
@@ -130,6 +133,9 @@ static unsafe class InitPlan
             plan.Call($"linux.namespaces: {type}: join {path}", Libc.SYS_setns, options.JoinedDescriptors[i], flag);
             plan.Call(null, Libc.SYS_close, options.JoinedDescriptors[i]);
         }
+        // Another mount namespace is entered at its root.
+        if (options.Namespaces.Has(Libc.CLONE_NEWNS) && !options.Namespaces.IsNew(Libc.CLONE_NEWNS))
+            plan.Call($"enter the bundle {options.Bundle} in the mount namespace", Libc.SYS_chdir, plan.Text(options.Bundle));
         // A process enters a pid namespace only by birth; CLONE_PARENT keeps the newborn psrun's own child.
         clone_args* args = (clone_args*)plan.Allocate(sizeof(clone_args));
         args->flags = (ulong)(CloneFlags(options.Namespaces) | Libc.CLONE_PARENT);

@@ -19,6 +19,13 @@ static unsafe class PivotRoot
         plan.Close(old);
     }
 
+    /// <summary>In a mount namespace that others are in too: the change is this process's alone.</summary>
+    public static void AddChange(Plan plan, nint* root)
+    {
+        plan.Call("enter the root", Libc.SYS_fchdir, root);
+        plan.Call("chroot", Libc.SYS_chroot, plan.Text("."));
+    }
+
     /// <summary>--no-pivot, for roots on a ramfs, where pivot_root(2) is refused: the root is moved over "/" instead.</summary>
     public static void AddMove(Plan plan, nint* root)
     {

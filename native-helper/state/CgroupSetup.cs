@@ -1,7 +1,9 @@
 using Containers.Linux;
 using Containers.Linux.Cgroups;
 using Containers.Linux.Oci;
+using Psrun.Processes;
 using Psrun.Rootfs;
+using Psrun.Systemd;
 
 namespace Psrun.State;
 
@@ -9,22 +11,53 @@ namespace Psrun.State;
 sealed class CgroupSetup
 {
     static CgroupHost? s_host;
+    static bool s_disabled;
 
     static CgroupHost Host => s_host ??= CgroupHost.Detect();
 
     readonly ControlGroup _group;
+    readonly SystemdUnit? _unit;
     bool _made;
 
-    CgroupSetup(ControlGroup group) => _group = group;
+    CgroupSetup(ControlGroup group, SystemdUnit? unit)
+    {
+        _group = group;
+        _unit = unit;
+    }
 
     public string Path => _group.Path;
 
-    /// <summary>The group that the bundle names. Nothing is made yet: its path is on record first, so that what a killed creation made is found.</summary>
-    public static CgroupSetup Find(Spec spec, string id)
+    /// <summary>Set where systemd keeps the group.</summary>
+    public KeptUnit? Unit => _unit == null ? null : new KeptUnit(_unit.Name, SystemdDriver.ForUser);
+
+    /// <summary>--systemd-cgroup and --cgroup-manager: who makes the groups of new containers.</summary>
+    public static void Configure(bool systemd, string? manager)
+    {
+        if (systemd && manager is not (null or "systemd"))
+            throw new PsrunException($"--cgroup-manager: \"{manager}\" and --systemd-cgroup exclude each other");
+        s_disabled = manager == "disabled";
+        if (systemd || manager == "systemd")
+            SystemdDriver.Ask();
+        else if (manager is not (null or "cgroupfs" or "disabled"))
+            throw new PsrunException($"--cgroup-manager: \"{manager}\" is none of cgroupfs, systemd, disabled");
+    }
+
+    /// <summary>
+    /// The group that the bundle names; null where the caller wants none. Nothing is made yet: its path is on record first, so that what a killed creation made is found.
+    /// </summary>
+    public static CgroupSetup? Find(Spec spec, string id)
     {
         try
         {
-            return new CgroupSetup(Host.Group(CgroupPath.Resolve(spec.Linux?.CgroupsPath, id)));
+            if (s_disabled)
+            {
+                RefuseLimits(spec.Linux!, "--cgroup-manager is disabled");
+                return null;
+            }
+            if (!SystemdDriver.Asked)
+                return new CgroupSetup(Host.Group(CgroupPath.Resolve(spec.Linux?.CgroupsPath, id)), null);
+            SystemdUnit unit = SystemdUnit.Parse(spec.Linux?.CgroupsPath, id, SystemdDriver.ForUser);
+            return new CgroupSetup(Host.Group(SystemdDriver.PathOf(unit, SystemdDriver.ForUser)), unit);
         }
         catch (CgroupException e)
         {
@@ -38,7 +71,51 @@ sealed class CgroupSetup
         {
             // One that is there already is shared: it is used, and not taken away when this creation fails.
             _made = _group.Create();
-            _group.Apply(resources, create: true);
+            Apply(resources);
+        }
+        catch (CgroupException e)
+        {
+            throw new PsrunException(e.Message);
+        }
+    }
+
+    /// <summary>
+    /// In a user namespace there is no making of devices, and a user may give the kernel no rules about them.
+    /// </summary>
+    void Apply(LinuxResources? resources)
+    {
+        if (Rootless.Active && resources != null)
+            resources.Devices = null;
+        _group.Apply(resources, create: !Rootless.Active);
+    }
+
+    /// <summary>Puts the waiting init into the unit that is made around it. Nothing to do for a group of our own, which the init enters by itself.</summary>
+    public void Enter(int pid, string id, LinuxResources? resources)
+    {
+        if (_unit == null)
+            return;
+        // Refused: there is one of that name, another's. After any other failure it may be there, and is ours.
+        bool refused = false;
+        try
+        {
+            SystemdDriver.Start(_unit, SystemdDriver.ForUser, id, pid, resources, Host.Kind == CgroupKind.V2);
+        }
+        catch (BusException e)
+        {
+            refused = true;
+            throw new PsrunException(e.Message);
+        }
+        finally
+        {
+            _made = !refused;
+        }
+        try
+        {
+            _group.Create();
+            // Of v1's hierarchies systemd uses only some; a slice takes no process at its start.
+            if (Host.Kind != CgroupKind.V2 || _unit.IsSlice)
+                _group.Attach(pid);
+            Apply(resources);
         }
         catch (CgroupException e)
         {
@@ -52,27 +129,38 @@ sealed class CgroupSetup
     /// </summary>
     public bool TryCreate(LinuxConfig linux)
     {
+        // systemd makes it around a process: see Enter.
+        if (_unit != null)
+            return true;
         try
         {
             Create(linux.Resources);
             return true;
         }
-        catch (LinuxException e) when (Psrun.Processes.Rootless.Active && e.Errno is Libc.EACCES or Libc.EPERM or Libc.EROFS)
+        catch (LinuxException e) when (Rootless.Active && e.Errno is Libc.EACCES or Libc.EPERM or Libc.EROFS)
         {
             if (!string.IsNullOrEmpty(linux.CgroupsPath))
                 throw new PsrunException("linux.cgroupsPath: " + e.Message);
-            if (linux.Resources is { } r && (r.Memory ?? r.Cpu ?? r.Pids ?? r.BlockIo ?? r.Network ?? (object?)r.HugepageLimits ?? r.Rdma ?? (object?)r.Unified) != null)
-                throw new PsrunException("linux.resources: limits need a control group, and this user may not make one: " + e.Message);
+            RefuseLimits(linux, "this user may not make one: " + e.Message);
             return false;
         }
     }
 
-    public CgroupEntry OpenEntry() => new(_group);
+    static void RefuseLimits(LinuxConfig linux, string why)
+    {
+        if (linux.Resources is { } r && (r.Memory ?? r.Cpu ?? r.Pids ?? r.BlockIo ?? r.Network ?? (object?)r.HugepageLimits ?? r.Rdma ?? (object?)r.Unified) != null)
+            throw new PsrunException("linux.resources: limits need a control group, and " + why);
+    }
+
+    public CgroupEntry? OpenEntry() => _unit == null ? new(_group) : null;
 
     public void Remove()
     {
-        if (_made)
-            _group.Remove();
+        if (!_made)
+            return;
+        if (Unit is { } unit)
+            SystemdDriver.Stop(unit);
+        _group.Remove();
     }
 
     public CgroupMountSource MountSource(bool ownNamespace)
@@ -140,11 +228,16 @@ sealed class CgroupSetup
 
     public static ControlGroup At(string path) => Host.Group(path);
 
-    public static void Update(string path, LinuxResources resources)
+    public static void Update(string path, KeptUnit? unit, LinuxResources resources)
     {
         ControlGroup group = Host.Group(path);
         if (!group.Exists)
             throw new PsrunException($"update: the container's cgroup {path} is gone");
+        group.Update(resources);
+        if (unit == null)
+            return;
+        SystemdDriver.Update(unit.Value, resources, Host.Kind == CgroupKind.V2);
+        // It rounds, and has just written what it knows.
         group.Update(resources);
     }
 

@@ -26,10 +26,14 @@ sealed class StateFile
     public ulong PidStartTime { get; set; }
     public bool Complete { get; set; }
     public string? CgroupPath { get; set; }
+    /// <summary>Set where systemd keeps the group.</summary>
+    public Psrun.Systemd.KeptUnit? Unit { get; set; }
     public Dictionary<string, string>? Annotations { get; set; }
     public Hooks? Hooks { get; set; }
     /// <summary>linux.memoryPolicy, which every exec process needs again.</summary>
     public LinuxMemoryPolicy? MemoryPolicy { get; set; }
+    /// <summary>The container's tree, where it is mounted in a namespace that is not its own.</summary>
+    public Psrun.Rootfs.SharedMounts? Mounts { get; set; }
     /// <summary>How the filter beside this file is installed; null without one.</summary>
     public KeptFilter? Seccomp { get; set; }
 
@@ -50,6 +54,13 @@ sealed class StateFile
             json.WriteNumber("owner", Owner);
             if (CgroupPath != null)
                 json.WriteString("cgroupPath", CgroupPath);
+            if (Unit is { } unit)
+            {
+                json.WriteStartObject("systemd");
+                json.WriteString("unit", unit.Name);
+                json.WriteBoolean("user", unit.User);
+                json.WriteEndObject();
+            }
             WriteAnnotations(json, Annotations);
             if (Seccomp is { } seccomp)
             {
@@ -59,6 +70,18 @@ sealed class StateFile
                     json.WriteString("listenerPath", seccomp.ListenerPath);
                 if (seccomp.Metadata != null)
                     json.WriteString("listenerMetadata", seccomp.Metadata);
+                json.WriteEndObject();
+            }
+            if (Mounts is { } mounts)
+            {
+                json.WriteStartObject("mounts");
+                json.WriteString("at", mounts.At);
+                json.WriteNumber("before", mounts.Before);
+                if (mounts.Namespace != null)
+                {
+                    json.WriteString("namespace", mounts.Namespace);
+                    json.WriteString("namespaceLink", mounts.NamespaceLink);
+                }
                 json.WriteEndObject();
             }
             if (Hooks != null)
@@ -98,6 +121,10 @@ sealed class StateFile
                 Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
                 Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
                 MemoryPolicy = o.TryGetProperty("memoryPolicy", out JsonElement policy) ? OciJson.Read<LinuxMemoryPolicy>(System.Text.Encoding.UTF8.GetBytes(policy.GetRawText()), "memoryPolicy") : null,
+                Unit = o.TryGetProperty("systemd", out JsonElement systemd)
+                    ? new Psrun.Systemd.KeptUnit(systemd.GetProperty("unit").GetString() ?? throw new FormatException("a member is null"), systemd.GetProperty("user").GetBoolean())
+                    : null,
+                Mounts = o.TryGetProperty("mounts", out JsonElement mounts) ? ReadMounts(mounts) : null,
                 Seccomp = o.TryGetProperty("seccomp", out JsonElement seccomp) ? ReadFilter(seccomp) : null,
             };
         }
@@ -110,6 +137,11 @@ sealed class StateFile
     static KeptFilter ReadFilter(JsonElement element) => new(element.GetProperty("flags").GetUInt32(),
         element.TryGetProperty("listenerPath", out JsonElement path) ? path.GetString() : null,
         element.TryGetProperty("listenerMetadata", out JsonElement metadata) ? metadata.GetString() : null);
+
+    static Psrun.Rootfs.SharedMounts ReadMounts(JsonElement element) => new(element.GetProperty("at").GetString() is ['/', ..] at ? at : throw new FormatException("mounts.at is no path"),
+        element.GetProperty("before").GetInt32(),
+        element.TryGetProperty("namespace", out JsonElement path) ? path.GetString() : null,
+        element.TryGetProperty("namespaceLink", out JsonElement link) ? link.GetString() : null);
 
     static Dictionary<string, string> ReadAnnotations(JsonElement element)
     {

@@ -75,10 +75,6 @@ sealed unsafe class Creation : IDisposable
         if (_options.PidFile != null)
             _pidFile = Path.GetFullPath(_options.PidFile, Program.InvocationFolder);
         Namespaces namespaces = Namespaces.Read(Spec);
-        if (!namespaces.Has(Libc.CLONE_NEWNS))
-            throw new PsrunException("linux.namespaces: a container without a mount namespace is not supported");
-        if (!namespaces.IsNew(Libc.CLONE_NEWNS))
-            throw new PsrunException("linux.namespaces: mount: joining one by path is not supported");
         CheckIdMaps(namespaces);
         SystemCallFilter? filter = SystemCallFilter.Compile(Spec.Linux!.Seccomp);
         Network.NetDevices.Check(Spec.Linux!, namespaces);
@@ -94,12 +90,14 @@ sealed unsafe class Creation : IDisposable
             Annotations = Spec.Annotations,
             Hooks = Spec.Hooks,
             MemoryPolicy = Spec.Linux?.MemoryPolicy,
+            Mounts = namespaces.IsNew(Libc.CLONE_NEWNS) ? null : Rootfs.SharedMounts.Find(namespaces, rootfs),
         };
         _cgroups = CgroupSetup.Find(Spec, _options.Id);
-        State.CgroupPath = _cgroups.Path;
+        State.CgroupPath = _cgroups?.Path;
+        State.Unit = _cgroups?.Unit;
         filter?.Keep(_folder, State);
         _folder.WriteState(State);
-        if (!_cgroups.TryCreate(Spec.Linux!))
+        if (_cgroups?.TryCreate(Spec.Linux!) != true)
         {
             if (!namespaces.IsNew(Libc.CLONE_NEWPID))
                 throw new PsrunException("linux.namespaces: without a control group, a container without a pid namespace of its own could not be ended");
@@ -118,6 +116,7 @@ sealed unsafe class Creation : IDisposable
         var init = new InitOptions
         {
             Id = _options.Id,
+            Bundle = _options.Bundle,
             Rootfs = rootfs,
             Lock = _folder.Descriptor,
             Namespaces = namespaces,
@@ -157,6 +156,7 @@ sealed unsafe class Creation : IDisposable
         State.PidStartTime = InitProcess.StartTime(Pid);
         _folder.WriteState(State);
         _folder.WriteInitLink(State);
+        _cgroups?.Enter(Pid, _options.Id, Spec.Linux!.Resources);
         filter?.Tell(State, StateFile.Creating, Pid);
         // Hooks inside see the pids of the container.
         if (init.CreateHookState >= 0)
@@ -245,8 +245,10 @@ sealed unsafe class Creation : IDisposable
     {
         try
         {
+            _netDevices?.Restore();
             _launch?.Abort();
             _cgroups?.Remove();
+            State?.Mounts?.Detach();
             _folder?.Remove();
         }
         // The first failure is the one to tell; what is left now keeps its state, and delete --force finishes it.
@@ -254,10 +256,6 @@ sealed unsafe class Creation : IDisposable
         {
             Log.Warning($"{_options.Id}: clean-up: {e.Message}");
         }
-        _netDevices?.Restore();
-        _launch?.Abort();
-        _cgroups?.Remove();
-        _folder?.Remove();
         // From the hooks of the creation on a failure goes the way of delete (runtime.md, Lifecycle).
         if (State is { Pid: > 0 })
             HookRunner.RunAfter("poststop", State.Hooks?.Poststop, State.ForHook(StateFile.Stopped));

@@ -1,6 +1,7 @@
 using Containers.Linux;
 using Psrun.Processes;
 using Psrun.State;
+using Psrun.Systemd;
 
 namespace Psrun.Verbs;
 
@@ -56,8 +57,11 @@ static unsafe class DeleteVerb
         if (made.CgroupPath != null)
         {
             CgroupSetup.SignalAll(made.CgroupPath, Libc.SIGKILL);
+            if (state.Unit is { } unit)
+                SystemdDriver.Stop(unit);
             CgroupSetup.RemoveAt(made.CgroupPath);
         }
+        state.Mounts?.Detach();
         folder.Remove();
         HookRunner.RunAfter("poststop", state.Hooks?.Poststop, state.ForHook(StateFile.Stopped));
     }

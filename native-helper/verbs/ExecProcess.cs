@@ -27,6 +27,8 @@ static class ExecProcess
             process.ConsoleSize = null;
             Change(process, options);
         }
+        if (options.Value("apparmor") is { Length: > 0 } profile)
+            process.ApparmorProfile = profile;
         SpecCheck.Process(process, "process");
         return process;
     }

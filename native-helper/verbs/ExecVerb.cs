@@ -22,8 +22,7 @@ static unsafe class ExecVerb
             throw new PsrunException("exec: a container id is needed");
         if (options.Value("process-label") is { Length: > 0 })
             throw new PsrunException("--process-label: SELinux is not supported");
-        if (options.Value("apparmor") is { Length: > 0 } profile && profile != "unconfined")
-            throw new PsrunException($"--apparmor: \"{profile}\": AppArmor is not supported");
+        AppArmor.Check(options.Value("apparmor"), "--apparmor");
         string id = ContainerId.Check(options.Arguments[0]);
         using StateFolder folder = StateFolder.Open(root, id) ?? throw StateFolder.NotFound(id);
         StateFile state = folder.TryReadState() ?? throw StateFolder.NotFound(id);
@@ -45,15 +44,17 @@ static unsafe class ExecVerb
         if (init < 0)
             throw new PsrunException("cannot exec in a stopped container");
         nint foreign = ForeignNamespaces(state.Pid);
+        int rootFolder = state.Mounts == null ? -1 : OpenRoot(state, init);
         using TerminalRelay? relay = terminal && consoleSocket == null ? TerminalRelay.Open(process) : null;
         int console = relay?.Socket ?? (consoleSocket != null ? ConsoleSocket.Connect(consoleSocket) : -1);
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
-        using CgroupEntry? cgroup = state.CgroupPath == null ? null : CgroupSetup.OpenEntryBelow(state.CgroupPath, options.Values("cgroup"), state.Pid);
+        bool attached = state.Unit is { User: true } && options.Values("cgroup").Count == 0;
+        using CgroupEntry? cgroup = state.CgroupPath == null || attached ? null : CgroupSetup.OpenEntryBelow(state.CgroupPath, options.Values("cgroup"), state.Pid);
         SystemCallFilter? filter = SystemCallFilter.Kept(folder, state);
         filter?.Prepare(state);
         bool clonesAgain = Rootless.IsPlainUser && (foreign & Libc.CLONE_NEWUSER) != 0;
-        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, console, filter,
-            options.PreservedDescriptors(), clonesAgain, !Rootless.DeniesSetGroups(state.Pid.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, rootFolder, console, filter,
+            options.PreservedDescriptors(), clonesAgain, attached, !Rootless.DeniesSetGroups(state.Pid.ToString(System.Globalization.CultureInfo.InvariantCulture)));
 
         if (!detach)
             Foreground.CatchSignals();
@@ -63,10 +64,12 @@ static unsafe class ExecVerb
             : LaunchInside(plan, init, cgroup?.Unified ?? -1, (foreign & Libc.CLONE_NEWPID) != 0);
         try
         {
-            if (filter is { Notifies: true })
+            if (filter is { Notifies: true } || attached)
             {
                 launch.Await(InitPlan.PointJoin);
-                filter.Tell(state, status, launch.Pid);
+                if (attached)
+                    Systemd.SystemdDriver.Attach(state.Unit!.Value, launch.Pid);
+                filter?.Tell(state, status, launch.Pid);
                 launch.Continue();
             }
             launch.AwaitExecute(filter != null);
@@ -104,6 +107,14 @@ static unsafe class ExecVerb
             Libc.setns(own, Libc.CLONE_NEWPID);
             Libc.close(own);
         }
+    }
+
+    /// <summary>The init's root, which is not that of its mount namespace when others share that.</summary>
+    static int OpenRoot(StateFile state, int init)
+    {
+        int fd = Libc.open($"/proc/{state.Pid}/root", Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+        // The pid has meant the init until now if it still lives.
+        return fd >= 0 && Libc.pidfd_send_signal(init, 0, null, 0) == 0 ? fd : throw new PsrunException("cannot exec in a stopped container");
     }
 
     /// <summary>The namespaces of the init that are not ours already: a setns into one's own user namespace is an error.</summary>

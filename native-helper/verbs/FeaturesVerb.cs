@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Containers.Linux.Cgroups;
 using Containers.Linux.Oci;
 using Containers.Linux.Seccomp;
 
@@ -24,7 +25,7 @@ static class FeaturesVerb
             {
                 Namespaces = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
                 Capabilities = capabilities,
-                Cgroup = new CgroupFeatures { V1 = true, V2 = true, Systemd = false, SystemdUser = false, Rdma = false },
+                Cgroup = new CgroupFeatures { V1 = true, V2 = true, Systemd = Systemd.SystemdDriver.IsAvailable, SystemdUser = Systemd.SystemdDriver.IsAvailable, Rdma = CgroupHost.Detect().Find("rdma") != null },
                 Seccomp = new SeccompFeatures
                 {
                     Enabled = true,
@@ -34,7 +35,7 @@ static class FeaturesVerb
                     KnownFlags = [.. SeccompWords.Flags],
                     SupportedFlags = SeccompWords.SupportedFlags(),
                 },
-                Apparmor = new ToggleFeature { Enabled = false },
+                Apparmor = new ToggleFeature { Enabled = Processes.AppArmor.Enabled },
                 Selinux = new ToggleFeature { Enabled = false },
                 IntelRdt = new IntelRdtFeatures { Enabled = false },
                 MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = true } },

@@ -30,7 +30,7 @@ static class UpdateVerb
             throw new PsrunException("container not running");
         if (IsBundles(resources.Devices, state))
             resources.Devices = null;
-        CgroupSetup.Update(state.CgroupPath ?? throw new PsrunException("update: the container has no cgroup"), resources);
+        CgroupSetup.Update(state.CgroupPath ?? throw new PsrunException("update: the container has no cgroup"), state.Unit, resources);
         return 0;
     }
 

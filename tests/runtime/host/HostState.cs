@@ -45,8 +45,7 @@ static class HostState
     public static List<string> Cgroups(string tag)
     {
         List<string> found = [];
-        foreach (var hierarchy in Directory.EnumerateDirectories("/sys/fs/cgroup"))
-            Walk(hierarchy, 0);
+        Walk("/sys/fs/cgroup", 0);
         return found;
 
         void Walk(string folder, int depth)
@@ -64,7 +63,7 @@ static class HostState
             {
                 if (child.Contains(tag))
                     found.Add(child);
-                if (depth < 8)
+                if (depth < 9)
                     Walk(child, depth + 1);
             }
         }

@@ -36,16 +36,18 @@ sealed class Runtime(string program, string root, string scratch)
     public void WaitForEnd(int pid) => Assert.True(Native.WaitForEnd(pid, TimeSpan.FromSeconds(30)), $"process {pid} still runs");
 }
 
-/// <summary>Which program the suite is about: <c>RUNTIME_UNDER_TEST</c> (a name or a path), else <c>PSRUN</c>, else the built module's psrun.</summary>
+/// <summary>Which program the suite is about: <c>CONTAINERS_TEST_RUNTIME</c> (a name or a path), else <c>PSRUN</c>, else the built module's psrun.</summary>
 static class UnderTest
 {
     public static string Program { get; } = Find();
 
     public static bool IsRunc => Path.GetFileName(Program) == "runc";
 
+    public static bool IsCrun => Path.GetFileName(Program) == "crun";
+
     static string Find()
     {
-        if (Environment.GetEnvironmentVariable("RUNTIME_UNDER_TEST") is { Length: > 0 } named)
+        if (Environment.GetEnvironmentVariable("CONTAINERS_TEST_RUNTIME") is { Length: > 0 } named)
             return named.Contains('/') ? Path.GetFullPath(named) : InPath(named) ?? throw new FileNotFoundException(named);
         if (Environment.GetEnvironmentVariable("PSRUN") is { Length: > 0 } psrun)
             return Path.GetFullPath(psrun);
@@ -67,7 +69,7 @@ static class UnderTest
     }
 }
 
-/// <summary>A test against the kernel. It needs root; the suite itself is checked with runc in psrun's place.</summary>
+/// <summary>A test against the kernel. It needs root; the suite itself is checked with runc and with crun in psrun's place (docs/runtime-differences.md).</summary>
 sealed class RuntimeFactAttribute : FactAttribute
 {
     /// <summary>Why runc 1.1 cannot take psrun's place in this test.</summary>
@@ -75,6 +77,13 @@ sealed class RuntimeFactAttribute : FactAttribute
     {
         get;
         set => Skip = UnderTest.IsRunc ? "runc: " + (field = value) : Skip;
+    }
+
+    /// <summary>Why crun 1.8 cannot take psrun's place in this test.</summary>
+    public string? NotUnderCrun
+    {
+        get;
+        set => Skip = UnderTest.IsCrun ? "crun: " + (field = value) : Skip;
     }
 
     public RuntimeFactAttribute() => Skip = Native.geteuid() == 0 ? null : "needs root";
@@ -86,6 +95,12 @@ sealed class RuntimeTheoryAttribute : TheoryAttribute
     {
         get;
         set => Skip = UnderTest.IsRunc ? "runc: " + (field = value) : Skip;
+    }
+
+    public string? NotUnderCrun
+    {
+        get;
+        set => Skip = UnderTest.IsCrun ? "crun: " + (field = value) : Skip;
     }
 
     public RuntimeTheoryAttribute() => Skip = Native.geteuid() == 0 ? null : "needs root";

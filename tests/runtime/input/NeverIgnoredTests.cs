@@ -75,7 +75,6 @@ public sealed class NeverIgnoredTests : RuntimeTest
     [InlineData("", "freebsd", "{}", "freebsd")]
     [InlineData("process", "commandLine", "\"cmd\"", "process.commandLine")]
     [InlineData("process", "user", """{ "uid": 0, "gid": 0, "username": "somebody" }""", "process.user.username")]
-    [InlineData("linux", "mountLabel", "\"system_u:object_r:x_t:s0\"", "linux.mountLabel")]
     public void What_is_another_systems_is_refused_by_name(string part, string name, string value, string member)
     {
         var result = Run(NewBundle().Args("true").Change(b => (part switch { "" => b.Config, "process" => b.Process, _ => b.Linux })[name] = JsonNode.Parse(value))).Ends(1);
@@ -92,6 +91,15 @@ public sealed class NeverIgnoredTests : RuntimeTest
     public void A_selinux_label_is_done_or_refused_by_name() =>
         DoneOrRefused(Run(NewBundle().Args("cat", "/proc/self/attr/current").Change(b => b.Process["selinuxLabel"] = "system_u:system_r:x_t:s0")),
             "selinux", result => Assert.Contains("x_t", result.Stdout));
+
+    [RuntimeFact(NotUnderRunc = "it gives the label to a kernel that refuses it", NotUnderCrun = "it leaves the label out without a word")]
+    public void A_label_for_mounts_is_told_where_it_means_nothing()
+    {
+        var log = Path.Combine(Folder, "log");
+        var bundle = NewBundle().Args("true").Change(b => b.Linux["mountLabel"] = "system_u:object_r:x_t:s0");
+        Runtime.Do("--log", log, "run", "--bundle", bundle.Folder, NewId()).Ends(File.Exists("/sys/fs/selinux/enforce") ? 1 : 0);
+        Assert.Contains("linux.mountLabel", File.ReadAllText(log));
+    }
 
     [RuntimeTheory(NotUnderRunc = "it does not know these members and leaves them out")]
     [InlineData("process", "scheduler", """{ "policy": "SCHED_BATCH", "nice": 5 }""")]

@@ -189,11 +189,10 @@ public sealed class VerbTests : RuntimeTest
     [InlineData("--apparmor", "strict")]
     [InlineData("--process-label", "system_u:system_r:container_t:s0")]
     public void Exec_refuses_by_name_what_this_host_has_not(string option, string value) =>
-        Assert.Contains(option, Runtime.Do("exec", option, value, Start(Sleeper()).Id, "true").Ends(255).Stderr);
+        Assert.Contains(option.TrimStart('-'), Runtime.Do("exec", option, value, Start(Sleeper()).Id, "true").Ends(255).Stderr);
 
     [RuntimeTheory(NotUnderRunc = "it can")]
-    [InlineData("--systemd-cgroup", "list")]
-    [InlineData("--cgroup-manager=systemd", "list")]
+    [InlineData("--cgroup-manager=nosuch", "list")]
     [InlineData("--rootless=perhaps", "list")]
     [InlineData("checkpoint", "--image-path=x", "id")]
     [InlineData("restore", "--image-path=x", "id")]
@@ -205,6 +204,7 @@ public sealed class VerbTests : RuntimeTest
     [InlineData("--rootless=true")]
     [InlineData("--rootless=false")]
     [InlineData("--criu=/nowhere")]
+    [InlineData("--systemd-cgroup")]
     public void Global_options_of_callers_are_taken(string option) => Runtime.Do(option, "list").Ends(0);
 
     [RuntimeFact(NotUnderRunc = "it tells other things")]

@@ -193,17 +193,6 @@ public sealed class NamespaceTests : RuntimeTest
         Assert.Contains("time", Run(bundle).Ends(1).Stderr);
     }
 
-    [RuntimeFact(NotUnderRunc = "it fails without naming the cause")]
-    public void A_mount_namespace_is_joined_by_path_or_refused_by_name()
-    {
-        var (_, holder) = Start(Sleeper());
-        var result = Run(NewBundle().Args("readlink", "/proc/self/ns/mnt").Namespace("mount", $"/proc/{holder}/ns/mnt"));
-        if (result.ExitCode == 0)
-            Assert.Equal(HostState.Link($"/proc/{holder}/ns/mnt"), result.Stdout.Trim());
-        else
-            Assert.Contains("mount", result.Stderr);
-    }
-
     [RuntimeFact]
     public void The_host_name_is_the_bundles_and_stays_inside()
     {

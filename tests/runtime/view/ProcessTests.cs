@@ -320,7 +320,6 @@ public sealed class ProcessTests : RuntimeTest
 
     [RuntimeTheory]
     [InlineData("""{ "policy": "SCHED_BATCH", "nice": 5 }""", 3, 5)]
-    [InlineData("""{ "policy": "SCHED_IDLE" }""", 5, 0)]
     [InlineData("""{ "policy": "SCHED_OTHER", "nice": 19 }""", 0, 19)]
     public void The_scheduler_is_the_bundles(string scheduler, int policy, int nice)
     {
