@@ -318,18 +318,6 @@ public sealed class ProcessTests : RuntimeTest
         Assert.Equal(["0", "1", "2", "3"], Runtime.Do(options, "run", "--bundle", bundle.Folder, NewId()).Ends(0).Lines);
     }
 
-    [RuntimeTheory]
-    [InlineData("""{ "policy": "SCHED_BATCH", "nice": 5 }""", 3, 5)]
-    [InlineData("""{ "policy": "SCHED_OTHER", "nice": 19 }""", 0, 19)]
-    public void The_scheduler_is_the_bundles(string scheduler, int policy, int nice)
-    {
-        if (UnderTest.IsRunc)
-            return; // 1.1 does not know the member
-        var bundle = NewBundle().Args("cat", "/proc/self/stat").Change(b => b.Process["scheduler"] = JsonNode.Parse(scheduler));
-        var fields = Run(bundle).Ends(0).Stdout.Split(") ")[1].Split(' ');
-        Assert.Equal((policy, nice), (int.Parse(fields[41 - 3]), int.Parse(fields[19 - 3])));
-    }
-
     [RuntimeFact(NotUnderRunc = "personality came with 1.2")]
     public void A_personality_is_set_or_refused_by_name()
     {

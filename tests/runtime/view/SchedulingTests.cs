@@ -17,13 +17,11 @@ public sealed class SchedulingTests : RuntimeTest
     [RuntimeTheory(NotUnderRunc = OldRunc)]
     [InlineData("""{ "policy": "SCHED_BATCH", "nice": 5 }""", "5", "3")]
     [InlineData("""{ "policy": "SCHED_OTHER", "nice": 7 }""", "7", "0")]
-    [InlineData("""{ "policy": "SCHED_IDLE" }""", "", "5")]
+    [InlineData("""{ "policy": "SCHED_IDLE" }""", null, "5")]
     [InlineData("""{ "policy": "SCHED_BATCH", "nice": 3, "flags": [ "SCHED_FLAG_RESET_ON_FORK" ] }""", "3", "3")]
-    public void The_scheduler_is_the_bundles_for_the_init_and_for_an_exec(string scheduler, string nice, string policy)
+    public void The_scheduler_is_the_bundles_for_the_init_and_for_an_exec(string scheduler, string? nice, string policy)
     {
-        // A policy without nice values leaves the caller's alone.
-        if (nice.Length == 0)
-            (nice, _) = Scheduling(File.ReadAllText("/proc/self/stat"));
+        nice ??= Scheduling(File.ReadAllText("/proc/self/stat")).Nice; // this policy leaves the caller's
         var (id, pid) = Start(Sleeper().Change(b => b.Process["scheduler"] = JsonNode.Parse(scheduler)));
         Assert.Equal((nice, policy), Scheduling(File.ReadAllText($"/proc/{pid}/stat")));
         Assert.Equal((nice, policy), Scheduling(Runtime.Exec(id, "cat", "/proc/self/stat").Ends(0).Stdout));
