@@ -20,7 +20,9 @@ public sealed partial class LinuxNamespaces
     {
         var places = PlanCreate(o);
         var helper = engine.Host.FindHelper();
-        bool madeFolder = false, made = false;
+        var madeFolder = false;
+        // What is to be taken away again: psrun does so by itself when it fails, but not when it was killed, or when the failure comes after it.
+        List<string> begun = [];
         int? init = null;
         try
         {
@@ -33,8 +35,13 @@ public sealed partial class LinuxNamespaces
                     Folders.Make(o.Folder);
                     madeFolder = true;
                 }
-                init = HelperCall.Run(helper, Arguments(o, places), answer => answer.GetProperty("initPid") is { ValueKind: System.Text.Json.JsonValueKind.Number } pid ? pid.GetInt32() : (int?)null, (id, words) => Failed(id, words, places));
-                made = true;
+                var free = places.Where(place => !System.IO.File.Exists(place)).ToList();
+                init = HelperCall.Run(helper, Arguments(o, places), answer => answer.GetProperty("initPid") is { ValueKind: System.Text.Json.JsonValueKind.Number } pid ? pid.GetInt32() : (int?)null, (id, words) =>
+                {
+                    if (id == ErrorIds.ShimFailed) { begun = free; }
+                    return Failed(id, words, places);
+                });
+                begun = free;
                 if (o.Folder is not null)
                 {
                     foreach (var place in places) { NamespaceStore.Remember(engine.Paths, Identify(place).Id, place); }
@@ -43,7 +50,7 @@ public sealed partial class LinuxNamespaces
         }
         catch (Exception e)
         {
-            if (made) { Undo(places, init); }
+            Undo(begun, init);
             CleanUp(madeFolder ? o.Folder : null);
             throw e is LinuxException refused ? NamespaceRefusal.Make(refused, "The namespaces cannot be kept", places[0]) : e;
         }

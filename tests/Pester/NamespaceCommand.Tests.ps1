@@ -84,6 +84,21 @@ Describe 'New-Namespace' {
         Get-Namespace | Where-Object { "$($_.BindMounts) $($_.Command)" -like "*$mark-five*" } | ForEach-Object Type | Should -Be 'Ipc'
     }
 
+    It 'makes none when psrun is killed over the third of four' -Skip:(-not (Get-Command strace -CommandType Application -ErrorAction Ignore)) {
+        $before, $program = $env:CONTAINERS_PSRUN, "$($store.Folder)/killed"
+        Set-Content $program "#!/bin/sh`nexec strace -f -qq -o $program.trace -e trace=mount -e inject=mount:signal=KILL:when=3 '$((Get-Item "$(Get-ModulePath)/bin/linux-*/psrun").FullName)' `"`$@`""
+        chmod 0700 $program
+        # The folders are ready then: mounts are those of psrun alone.
+        $null = New-Namespace "$mark-there" -Type Net, Uts, Ipc, Cgroup
+        $env:CONTAINERS_PSRUN = $program
+        try { Get-ErrorIdOf { New-Namespace "$mark-killed" -Type Net, Uts, Ipc, Cgroup } | Should -Be 'HostRefused' }
+        finally { $env:CONTAINERS_PSRUN = $before }
+        if (-not ((Get-Content "$program.trace") -match 'killed')) { Set-ItResult -Skipped -Because 'nothing can be traced here' }
+        Get-Mounted | Where-Object { "$($_.BindMounts)" -like "*$mark-killed*" } | Should -BeNullOrEmpty
+        "/run/netns/$mark-killed" | Should -Not -Exist
+        (Get-Kept).Name | Sort-Object -Unique | Should -Be "$mark-there"
+    }
+
     It 'makes none when the kernel refuses a part' {
         # An id map may not map an id twice.
         Get-ErrorIdOf { New-Namespace "$mark-map" -Type Net, User -UidMap 0:0:10, 5:100:10 } | Should -Be 'HostRefused'
