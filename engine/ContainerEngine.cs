@@ -15,6 +15,7 @@ public sealed class ContainerEngine
         Snapshots = new SnapshotStore(this);
         Images = new ImageStore(this);
         Storage = new ContainerStorage(this);
+        Registries = new ContainerRegistries(this);
         Containers = new ContainerStore(this);
         Tasks = new ContainerTasks(this);
         Logs = new ContainerLogs(this);
@@ -30,6 +31,7 @@ public sealed class ContainerEngine
     public ContentStore Content { get; }
     public SnapshotStore Snapshots { get; }
     public ContainerStorage Storage { get; }
+    public ContainerRegistries Registries { get; }
     public ContainerTasks Tasks { get; }
     public ContainerLogs Logs { get; }
     public ContainerCgroups Cgroups { get; }

@@ -64,6 +64,7 @@ static class Errors
         ErrorIds.RuntimeNotFound or ErrorIds.RuntimeFailed or ErrorIds.HelperNotFound or ErrorIds.CgroupUnavailable => "Test-ContainerHost",
         ErrorIds.ImageNotFound or ErrorIds.ImageExists or ErrorIds.PlatformNotFound => "Get-ContainerImage",
         ErrorIds.ContentNotFound or ErrorIds.ImageInvalid => "Test-ContainerImage",
+        ErrorIds.RegistryDenied => "Connect-ContainerRegistry",
         ErrorIds.ImageInUse => "Get-Container",
         ErrorIds.CgroupNotFound or ErrorIds.CgroupExists => "Get-Cgroup",
         ErrorIds.CgroupNotSupported => "Get-CgroupController",

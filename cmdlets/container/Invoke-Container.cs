@@ -73,7 +73,7 @@ public sealed class InvokeContainerCommand : StoredCmdlet
             options.Interactive |= MyInvocation.ExpectingInput;
             if (Detach)
             {
-                WriteObject(Wait(token => DetachedAsync(options, token)));
+                WriteObject(Begin((pump, token) => DetachedAsync(options, pump, token)).Finish());
                 return;
             }
             input = MyInvocation.ExpectingInput ? new ProgramInput() : null;
@@ -81,9 +81,9 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         });
     }
 
-    async Task<ContainerTask> DetachedAsync(ContainerCreateOptions options, CancellationToken token)
+    async Task<ContainerTask> DetachedAsync(ContainerCreateOptions options, Pump pump, CancellationToken token)
     {
-        Container made = await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
+        Container made = await CreateAsync(options, pump, token).ConfigureAwait(false);
         try
         {
             return await Engine.Tasks.StartAsync(made.Id, made.ContainerNamespace, token).ConfigureAwait(false);
@@ -101,7 +101,7 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         Container? container = null;
         try
         {
-            container = await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
+            container = await CreateAsync(options, pump, token).ConfigureAwait(false);
             using ContainerAttachment program = await TaskRun.StartAttachedAsync(Engine, container.Id, container.ContainerNamespace, input is not null, token).ConfigureAwait(false);
             ran = true;
             return await ProgramRun.StreamAsync(program, new ProgramOutput(this, pump, Form), input, token).ConfigureAwait(false);

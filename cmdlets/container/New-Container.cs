@@ -12,7 +12,7 @@ public sealed class NewContainerCommand : StoredCmdlet
         {
             ContainerCreateOptions options = StoredOptions();
             if (ShouldProcess(Planned, "New-Container"))
-                WriteObject(Wait(token => Engine.Containers.CreateAsync(options, token)));
+                WriteObject(Begin((pump, token) => CreateAsync(options, pump, token)).Finish());
         });
     }
 }

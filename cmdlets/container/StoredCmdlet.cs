@@ -29,6 +29,19 @@ public abstract class StoredCmdlet : CreateCmdlet
     [Parameter(ParameterSetName = FromImage)]
     public string? Platform { get; set; }
 
+    [Parameter(ParameterSetName = FromImage)]
+    public ImagePullPolicy Pull { get; set; }
+
+    [Parameter(ParameterSetName = FromImage)]
+    [Credential]
+    public PSCredential? Credential { get; set; }
+
+    [Parameter(ParameterSetName = FromImage)]
+    public SwitchParameter PlainHttp { get; set; }
+
+    [Parameter(ParameterSetName = FromImage)]
+    public SwitchParameter SkipCertificateCheck { get; set; }
+
     [Parameter(Mandatory = true, ParameterSetName = FromBundle)]
     public string? Bundle { get; set; }
 
@@ -85,6 +98,7 @@ public abstract class StoredCmdlet : CreateCmdlet
         options.Spec = Spec;
         options.Image = Image;
         options.Platform = Platform;
+        options.Pull = Pull;
         options.Bundle = Bundle is null ? null : HostPath(Bundle);
         options.Label = Arguments.Table(Label);
         options.Runtime = Runtime is not null && Runtime.Contains('/', StringComparison.Ordinal) ? HostPath(Runtime) : Runtime;
@@ -97,6 +111,19 @@ public abstract class StoredCmdlet : CreateCmdlet
         options.StopSignal = StopSignal;
         options.StopTimeoutSec = StopTimeoutSec;
         return options;
+    }
+
+    /// <summary>Makes the container beside the pipeline's thread; an image that is pulled and unpacked for it shows how far it is.</summary>
+    private protected async Task<Container> CreateAsync(ContainerCreateOptions options, Pump pump, CancellationToken token)
+    {
+        if (Image is null)
+            return await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
+        var view = new ImageProgressView(this, pump, $"Getting {Image}");
+        options.Progress = view;
+        options.Registry = new RegistryOptions { Credential = RegistryWay.Of(Credential), PlainHttp = PlainHttp, SkipCertificateCheck = SkipCertificateCheck, Log = RegistryWay.Verbose(this, pump) };
+        Container made = await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
+        view.EndLater();
+        return made;
     }
 
     /// <summary>How the thing to be made is called in -WhatIf and -Confirm.</summary>

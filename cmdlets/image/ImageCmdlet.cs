@@ -45,11 +45,16 @@ public sealed class ImageProgressView(Cmdlet cmdlet, Pump pump, string activity)
     readonly Dictionary<string, int> ids = new(StringComparer.Ordinal);
     readonly HashSet<string> ended = new(StringComparer.Ordinal);
 
-    public void Report(ImageProgress value)
+    public void Report(ImageProgress value) => Post(() => Show(value));
+
+    /// <summary>Takes everything off the screen when the pipeline's thread comes to it.</summary>
+    internal void EndLater() => Post(End);
+
+    void Post(Action action)
     {
         try
         {
-            pump.Post(() => Show(value));
+            pump.Post(action);
         }
         catch (OperationCanceledException)
         {

@@ -13,13 +13,19 @@ public sealed class ContainerCreateOptions
 
     public string? ContainerNamespace { get; set; }
 
-    /// <summary>An image of the store by name or digest. The program gets what it says, where nothing else is said here, and a private writable layer over it.</summary>
+    /// <summary>An image by name or digest. The program gets what it says, where nothing else is said here, and a private writable layer over it.</summary>
     public string? Image { get; set; }
 
     /// <summary>The platform of the image, such as <c>linux/arm64</c>; this host's by default.</summary>
     public string? Platform { get; set; }
 
-    /// <summary>Told how unpacking goes on.</summary>
+    /// <summary>When the image is pulled.</summary>
+    public ImagePullPolicy Pull { get; set; }
+
+    /// <summary>How its registry is spoken to.</summary>
+    public RegistryOptions? Registry { get; set; }
+
+    /// <summary>Told how pulling and unpacking go on.</summary>
     public IProgress<ImageProgress>? Progress { get; set; }
 
     /// <summary>An absolute folder, used in place.</summary>

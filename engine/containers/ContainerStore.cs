@@ -34,7 +34,7 @@ public sealed class ContainerStore
         // Until the container is on record, which then keeps the image's layers.
         using var lease = options.Image is null ? null : Lease.Take(paths);
         var image = options.Image is null ? null
-            : await engine.Images.PrepareAsync(options.Image, ns, options.Platform is null ? null : ImagePlatform.Parse(options.Platform), options.Progress, cancel).ConfigureAwait(false);
+            : await engine.Images.PrepareAsync(options, ns, cancel).ConfigureAwait(false);
         var record = RecordBuilder.Build(engine, options, image, ns, id);
         cancel.ThrowIfCancellationRequested();
         Folders.Make(paths.NamespaceFolder(ns));

@@ -107,11 +107,12 @@ public sealed class ContentStore
     }
 
     /// <summary>Stores small content whose digest follows from it.</summary>
-    internal Digest Put(byte[] content)
+    /// <param name="named">Its digest, where that is not sha256.</param>
+    internal Digest Put(byte[] content, Digest? named = null)
     {
-        var digest = Digest.Of(content);
+        var digest = named ?? Digest.Of(content);
         if (Use(digest)) { return digest; }
-        using var ingest = Ingest.Begin(paths);
+        using var ingest = Ingest.Begin(paths, digest.Algorithm);
         ingest.Write(content);
         ingest.Commit(digest);
         return digest;

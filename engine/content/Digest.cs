@@ -33,6 +33,8 @@ public readonly record struct Digest
 
     public static Digest Of(ReadOnlySpan<byte> content) => From("sha256", SHA256.HashData(content));
 
+    internal static Digest Of(string algorithm, ReadOnlySpan<byte> content) => From(algorithm, algorithm == "sha512" ? SHA512.HashData(content) : SHA256.HashData(content));
+
     internal static Digest From(string algorithm, byte[] hash) => new(algorithm + ":" + Convert.ToHexString(hash).ToLowerInvariant());
 
     internal static IncrementalHash NewHash(string algorithm) => IncrementalHash.CreateHash(algorithm == "sha512" ? HashAlgorithmName.SHA512 : HashAlgorithmName.SHA256);

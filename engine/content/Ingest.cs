@@ -41,6 +41,8 @@ sealed class Ingest : IDisposable
         Folders.Make(paths.Ingests);
         var path = Path.Combine(paths.Ingests, $"{digest.Algorithm}-{digest.Hex}");
         var ingest = new Ingest(paths, path, await FileLock.TakeAsync(path, cancel).ConfigureAwait(false), digest.Algorithm, keep: true);
+        // From now on the caller's lease keeps it, also when nothing more is to be written.
+        File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
         var buffer = new byte[1 << 20];
         int n;
         while ((n = RandomAccess.Read(ingest.file.Handle, buffer, ingest.Length)) > 0)
@@ -75,7 +77,7 @@ sealed class Ingest : IDisposable
         var found = Digest.From(algorithm, hash.GetHashAndReset());
         if (expected is { } wanted && found != wanted)
         {
-            Remove();
+            Reset();
             throw ContentStore.Mismatch(wanted, found);
         }
         var target = paths.Blob(found);
@@ -96,7 +98,8 @@ sealed class Ingest : IDisposable
     public void Dispose()
     {
         hash.Dispose();
-        if (!done && !keep) { Remove(); }
+        // There is nothing to go on with where nothing is.
+        if (!done && (!keep || Length == 0)) { Remove(); }
         file.Dispose();
     }
 }

@@ -19,6 +19,7 @@ public static class ErrorIds
     public const string ContainerExists = nameof(ContainerExists);
     public const string ContainerNotFound = nameof(ContainerNotFound);
     public const string ContentNotFound = nameof(ContentNotFound);
+    public const string CredentialUnavailable = nameof(CredentialUnavailable);
     public const string DigestMismatch = nameof(DigestMismatch);
     public const string EnvironmentFileInvalid = nameof(EnvironmentFileInvalid);
     public const string ExecExists = nameof(ExecExists);
@@ -49,6 +50,14 @@ public static class ErrorIds
     public const string OutputLost = nameof(OutputLost);
     public const string PlatformNotFound = nameof(PlatformNotFound);
     public const string ProcessNotFound = nameof(ProcessNotFound);
+    public const string RegistryBlocked = nameof(RegistryBlocked);
+    public const string RegistryConfigInvalid = nameof(RegistryConfigInvalid);
+    public const string RegistryDenied = nameof(RegistryDenied);
+    public const string RegistryNotTrusted = nameof(RegistryNotTrusted);
+    public const string RegistryProtocol = nameof(RegistryProtocol);
+    public const string RegistryRefused = nameof(RegistryRefused);
+    public const string RegistryTimeout = nameof(RegistryTimeout);
+    public const string RegistryUnavailable = nameof(RegistryUnavailable);
     public const string RootfsNotFound = nameof(RootfsNotFound);
     public const string RuntimeFailed = nameof(RuntimeFailed);
     public const string RuntimeNotFound = nameof(RuntimeNotFound);

@@ -24,6 +24,12 @@ public sealed class ContainerHostOptions
     /// <summary>How much of an image is too much.</summary>
     public ContainerLimits Limits { get; init; } = new();
 
+    /// <summary>Where the configuration of registries and credentials are; nowhere, unless the environment was asked.</summary>
+    public RegistryFiles Registries { get; init; } = new();
+
+    /// <summary>How long and how much a registry may go on.</summary>
+    internal RegistryLimits RegistryLimits { get; init; } = new();
+
     /// <summary>The environment's word, else the defaults: the system's folders for root, the XDG folders for others.</summary>
     /// <param name="moduleFolder">The folder of the module, which holds <c>bin/linux-x64/psrun</c>; null when there is none.</param>
     public static ContainerHostOptions FromEnvironment(string? moduleFolder = null)
@@ -36,6 +42,7 @@ public sealed class ContainerHostOptions
             ContainerNamespace = Variable("CONTAINERS_NAMESPACE") ?? "default",
             HelperPath = Variable("CONTAINERS_PSRUN") ?? BesideModule(moduleFolder),
             Limits = ContainerLimits.FromEnvironment(Variable),
+            Registries = RegistryFiles.FromEnvironment(Variable),
         };
     }
 

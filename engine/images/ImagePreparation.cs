@@ -5,10 +5,12 @@ public sealed partial class ImageStore
     /// <summary>What a container is made from: an image's settings, and its layers, which are unpacked now.</summary>
     internal sealed record Prepared(string Name, string Digest, string ManifestDigest, ImageRunRecord Settings, IReadOnlyList<string> Layers);
 
-    /// <summary>Unpacks an image for a platform, where that was not done before. The caller holds a lease.</summary>
-    internal async Task<Prepared> PrepareAsync(string name, string ns, ImagePlatform? platform, IProgress<ImageProgress>? progress, CancellationToken cancel)
+    /// <summary>Unpacks an image for a platform, where that was not done before, and pulls it first where the options say so. The caller holds a lease.</summary>
+    internal async Task<Prepared> PrepareAsync(ContainerCreateOptions o, string ns, CancellationToken cancel)
     {
-        var image = Find(name, ns);
+        var platform = o.Platform is null ? null : ImagePlatform.Parse(o.Platform);
+        var progress = o.Progress;
+        var image = Find(await PresentAsync(o, ns, platform, cancel).ConfigureAwait(false), ns);
         var manifest = ForPlatform(image, ImageIndexFile.NameOf(image) ?? image.Digest!, platform);
         var keys = await UnpackAsync(manifest, progress, cancel).ConfigureAwait(false);
         return new Prepared(ImageIndexFile.NameOf(image) ?? image.Digest!, image.Digest!, manifest.Descriptor.Digest!, manifest.Config!.Config ?? new ImageRunRecord(), keys);

@@ -67,10 +67,8 @@ public sealed class ImageReference
             if (!IsTag(tag)) { return false; }
         }
         var slash = name.IndexOf('/');
-        var first = slash < 0 ? "" : name[..slash];
-        // As docker tells a registry from a first part of a name.
-        var hasRegistry = slash > 0 && (first.Contains('.') || first.Contains(':') || first == "localhost" || first.Any(char.IsAsciiLetterUpper));
-        var registry = hasRegistry ? first : DefaultRegistry;
+        var hasRegistry = !IsShort(name);
+        var registry = hasRegistry ? name[..slash] : DefaultRegistry;
         var repository = hasRegistry ? name[(slash + 1)..] : name;
         if (registry is "index.docker.io" or "registry-1.docker.io") { registry = DefaultRegistry; }
         if (registry == DefaultRegistry && repository.Length > 0 && !repository.Contains('/')) { repository = "library/" + repository; }
@@ -81,10 +79,18 @@ public sealed class ImageReference
         return true;
     }
 
+    /// <summary>Whether a name says no registry, as docker tells one from a first part of a name.</summary>
+    internal static bool IsShort(string name)
+    {
+        var slash = name.IndexOf('/');
+        var first = slash < 0 ? "" : name[..slash];
+        return !(first.Contains('.') || first.Contains(':') || first == "localhost" || first.Any(char.IsAsciiLetterUpper));
+    }
+
     internal static bool IsTag(string tag) => tag.Length is > 0 and <= LongestTag && tag[0] is not ('.' or '-')
         && tag.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-');
 
-    static bool IsRegistry(string registry)
+    internal static bool IsRegistry(string registry)
     {
         var host = registry;
         if (registry.LastIndexOf(':') is var colon and >= 0 && !registry.EndsWith(']'))
@@ -96,7 +102,7 @@ public sealed class ImageReference
         return host.Length > 0 && host.Split('.').All(part => part.Length > 0 && part[0] != '-' && part[^1] != '-' && part.All(c => char.IsAsciiLetterOrDigit(c) || c == '-'));
     }
 
-    static bool IsRepository(string repository) => repository.Split('/').All(IsPart);
+    internal static bool IsRepository(string repository) => repository.Split('/').All(IsPart);
 
     // Letters and digits, separated by one '.', one or two '_', or any number of '-'.
     static bool IsPart(string part)

@@ -251,6 +251,6 @@ public sealed partial class ImageStore
     }
 
     static ContainerException NotFound(string name, string ns) => new(ErrorIds.ImageNotFound,
-        $"There is no image '{name}' in container namespace '{ns}'. Get-ContainerImage lists those that are there; Import-ContainerImage brings others.",
+        $"There is no image '{name}' in container namespace '{ns}'. Get-ContainerImage lists those that are there; Receive-ContainerImage and Import-ContainerImage bring others.",
         name, ContainerErrorCategory.ObjectNotFound);
 }

@@ -214,9 +214,9 @@ Describe 'A container from an image' {
     }
 
     It 'is <Id> for <What>' -ForEach @(
-        @{ What = 'an image that is not there'; Id = 'ImageNotFound'; Do = { New-Container -Image nothere } }
+        @{ What = 'an image that is not there'; Id = 'ImageNotFound'; Do = { New-Container -Image nothere -Pull Never } }
         @{ What = 'no name of an image'; Id = 'InvalidReference'; Do = { New-Container -Image 'A B' } }
-        @{ What = 'a platform that is not there'; Id = 'PlatformNotFound'; Do = { New-Container -Image busybox:1 -Platform linux/riscv64 } }
+        @{ What = 'a platform that is not there'; Id = 'PlatformNotFound'; Do = { New-Container -Image busybox:1 -Platform linux/riscv64 -Pull Never } }
     ) { Get-ErrorIdOf $Do | Should -Be $Id }
 
     It 'completes names' {

@@ -1,0 +1,184 @@
+# Registries as a user types them, against Debian's docker-registry on a port of loopback that it chooses itself.
+
+BeforeDiscovery {
+    $without = if (-not (Get-Command docker-registry -CommandType Application -ErrorAction Ignore)) { 'no docker-registry on PATH' }
+}
+
+BeforeAll {
+    Import-Module "$PSScriptRoot/Common.psm1" -Force
+    $store = Enter-TestStore
+    $folder = $store.Folder
+    $kept = $env:DOCKER_CONFIG, $env:REGISTRY_AUTH_FILE, $env:CONTAINERS_CERTS_DIR, $env:CONTAINERS_REGISTRIES_CONF
+    $env:DOCKER_CONFIG = "$folder/docker"
+    $env:REGISTRY_AUTH_FILE = $null
+    $env:CONTAINERS_CERTS_DIR = "$folder/certs.d"
+    $env:CONTAINERS_REGISTRIES_CONF = "$folder/registries.conf"
+
+    # alice with s3cret-word, by bcrypt.
+    Set-Content "$folder/htpasswd" 'alice:$2b$05$abcdefghijklmnopqrstuuEpHRRKIlpAGo.iP7Bpa.htQEJMAAnRe'
+    $alice = [pscredential]::new('alice', (ConvertTo-SecureString 's3cret-word' -AsPlainText))
+    $mallory = [pscredential]::new('mallory', (ConvertTo-SecureString 'another-word' -AsPlainText))
+    $servers = [System.Collections.Generic.List[System.Diagnostics.Process]]::new()
+
+    # Gives HOST:PORT once it listens.
+    function Start-Registry([string] $Name, [string] $More = '') {
+        $null = New-Item "$folder/$Name" -ItemType Directory
+        Set-Content "$folder/$Name/config.yml" @"
+version: 0.1
+log:
+  level: info
+storage:
+  filesystem:
+    rootdirectory: $folder/$Name/data
+  delete:
+    enabled: true
+http:
+  addr: 127.0.0.1:0
+$More
+"@
+        $start = [System.Diagnostics.ProcessStartInfo]::new((Get-Command docker-registry -CommandType Application | Select-Object -First 1).Source)
+        'serve', "$folder/$Name/config.yml" | ForEach-Object { $start.ArgumentList.Add($_) }
+        # It takes REGISTRY_AUTH_FILE, which is podman's word, for a part of its configuration.
+        $start.Environment.Clear()
+        $start.RedirectStandardError = $start.RedirectStandardOutput = $true
+        $server = [System.Diagnostics.Process]::Start($start)
+        $servers.Add($server)
+        $null = $server.StandardOutput.BaseStream.CopyToAsync([System.IO.Stream]::Null)
+        $words = @()
+        while ($null -ne ($line = $server.StandardError.ReadLine())) {
+            if ($line -match 'listening on (127\.0\.0\.1:\d+)') {
+                $null = $server.StandardError.BaseStream.CopyToAsync([System.IO.Stream]::Null)
+                return $Matches[1]
+            }
+            $words += $line
+        }
+        throw "docker-registry did not start: $words"
+    }
+
+    if (Get-Command docker-registry -CommandType Application -ErrorAction Ignore) {
+        $open = Start-Registry open
+        $closed = Start-Registry closed "auth:`n  htpasswd:`n    realm: test`n    path: $folder/htpasswd"
+        # An image that runs: what umoci and skopeo would make is not needed for that.
+        tar -C $store.Rootfs -cf "$folder/busybox.tar" .
+        $null = Import-ContainerImage -RootfsPath "$folder/busybox.tar" -Reference "$open/tools/busybox:1"
+        Add-ContainerImageTag "$open/tools/busybox:1" "$closed/tools/busybox:1"
+    }
+}
+
+AfterAll {
+    foreach ($server in $servers) {
+        $server.Kill()
+        $server.WaitForExit()
+    }
+    $env:DOCKER_CONFIG, $env:REGISTRY_AUTH_FILE, $env:CONTAINERS_CERTS_DIR, $env:CONTAINERS_REGISTRIES_CONF = $kept
+    Get-ContainerImage -ErrorAction SilentlyContinue | Remove-ContainerImage -Force -ErrorAction SilentlyContinue
+    Exit-TestStore
+}
+
+Describe 'A registry for everybody' -Skip:([bool] $without) {
+    It 'takes an image and gives it back' {
+        $pushed = Publish-ContainerImage "$open/tools/busybox:1" -PlainHttp
+        $pushed | Should -BeOfType Containers.ContainerImagePush
+        $pushed.Sent | Should -Be 2
+        (Publish-ContainerImage "$open/tools/busybox:1" "$open/tools/busybox:2" -PlainHttp).Skipped | Should -Be 2
+        Remove-ContainerImage "$open/tools/busybox:1"
+        $image = Receive-ContainerImage "$open/tools/busybox:2" -PlainHttp
+        $image | Should -BeOfType Containers.ContainerImage
+        $image.Digest | Should -Be $pushed.Digest
+        (Test-ContainerImage "$open/tools/busybox:2").IsComplete | Should -BeTrue
+    }
+
+    It 'tells what it has' {
+        (Find-ContainerImage -Registry $open -PlainHttp).Repository | Should -Be 'tools/busybox'
+        Find-ContainerImage -Registry $open 'other/*' -PlainHttp | Should -BeNullOrEmpty
+        (Find-ContainerImage "$open/tools/busybox" -PlainHttp).Tag | Sort-Object | Should -Be '1', '2'
+        (Find-ContainerImage -Registry $open -PlainHttp | Find-ContainerImage -PlainHttp | Receive-ContainerImage -PlainHttp -NoUnpack).Count | Should -Be 2
+    }
+
+    It 'is asked for an image that a container needs, and only then' {
+        Remove-ContainerImage "$open/*" -Force
+        Get-ErrorIdOf { Invoke-Container -Image "$open/tools/busybox:1" -Pull Never -Remove -ArgumentList true } | Should -Be 'ImageNotFound'
+        Invoke-Container -Image "$open/tools/busybox:1" -PlainHttp -Remove -ArgumentList sh, -c, 'echo $HOME; exit 3' | Should -Be '/root'
+        $LASTEXITCODE | Should -Be 3
+        # Now it is here: nobody is asked, and http is not needed.
+        Invoke-Container -Image "$open/tools/busybox:1" -Remove -ArgumentList echo, again | Should -Be 'again'
+        $lines = Invoke-Container -Image "$open/tools/busybox:1" -Pull Always -PlainHttp -Remove -ArgumentList true -Verbose 4>&1
+        $lines | Where-Object { "$_" -like "GET http://$open/v2/tools/busybox/manifests/1*" } | Should -HaveCount 1
+        $lines | Where-Object { "$_" -like '*/blobs/*' } | Should -BeNullOrEmpty
+    }
+
+    It 'is not spoken to by -WhatIf' {
+        Receive-ContainerImage "$open/tools/busybox:none" -WhatIf
+        Publish-ContainerImage "$open/tools/busybox:1" "$open/tools/busybox:what" -WhatIf
+        Remove-ContainerImage "$open/tools/busybox:1" -Remote -WhatIf
+        (Find-ContainerImage "$open/tools/busybox" -PlainHttp).Tag | Sort-Object | Should -Be '1', '2'
+    }
+
+    It 'removes by digest, and the pipeline goes on after one that is not there' {
+        $digest = (Receive-ContainerImage "$open/tools/busybox:1" -PlainHttp).Digest
+        $errors = "$open/tools/busybox@sha256:$('0' * 64)", "$open/tools/busybox@$digest" | Remove-ContainerImage -Remote -PlainHttp 2>&1
+        $errors.FullyQualifiedErrorId | Should -BeLike 'ImageNotFound,*'
+        Get-ErrorIdOf { Receive-ContainerImage "$open/tools/busybox:1" -PlainHttp } | Should -Be 'ImageNotFound'
+    }
+
+    It 'is RegistryNotTrusted by https, which it does not speak' {
+        Get-ErrorIdOf { Receive-ContainerImage "$open/tools/busybox:1" } | Should -Be 'RegistryNotTrusted'
+    }
+
+    It 'may be named by hosts.toml and by a short name' {
+        $null = New-Item "$folder/certs.d/short.example" -ItemType Directory -Force
+        Set-Content "$folder/certs.d/short.example/hosts.toml" "server = 'http://$open'"
+        Set-Content "$folder/registries.conf" "[aliases]`n'tool' = 'short.example/team/tool'"
+        Add-ContainerImageTag "$closed/tools/busybox:1" 'short.example/team/tool:1'
+        $null = Publish-ContainerImage 'short.example/team/tool:1'
+        Remove-ContainerImage 'short.example/team/tool:1'
+        (Receive-ContainerImage tool:1).Reference | Should -Be 'short.example/team/tool:1'
+        Invoke-Container -Image tool:1 -Pull Never -Remove -ArgumentList echo, short | Should -Be 'short'
+    }
+}
+
+Describe 'A registry for some' -Skip:([bool] $without) {
+    AfterEach { Disconnect-ContainerRegistry $closed }
+
+    It 'is RegistryDenied for nobody and for others' {
+        Get-ErrorIdOf { Publish-ContainerImage "$closed/tools/busybox:1" -PlainHttp } | Should -Be 'RegistryDenied'
+        $record = Get-ErrorOf { Publish-ContainerImage "$closed/tools/busybox:1" -PlainHttp -Credential $mallory }
+        $record.FullyQualifiedErrorId | Should -BeLike 'RegistryDenied,*'
+        $record.CategoryInfo.Category | Should -Be 'PermissionDenied'
+        $record.ErrorDetails.RecommendedAction | Should -Be 'Connect-ContainerRegistry'
+        "$($record | Format-List * -Force | Out-String)" | Should -Not -Match 'another-word'
+    }
+
+    It 'takes credentials once' {
+        (Publish-ContainerImage "$closed/tools/busybox:1" -PlainHttp -Credential $alice).Reference | Should -Be "$closed/tools/busybox:1"
+        Test-Path "$folder/docker/config.json" | Should -BeFalse
+    }
+
+    It 'is connected to, and that is kept for oneself alone' {
+        Get-ErrorIdOf { Connect-ContainerRegistry $closed -Credential $mallory -PlainHttp } | Should -Be 'RegistryDenied'
+        Connect-ContainerRegistry $closed -Credential $alice -PlainHttp -WhatIf
+        Test-Path "$folder/docker/config.json" | Should -BeFalse
+        $registry = Connect-ContainerRegistry $closed -Credential $alice -PlainHttp -PassThru
+        $registry.UserName | Should -Be 'alice'
+        $registry.StoredIn | Should -Be "$folder/docker/config.json"
+        (Get-Item "$folder/docker/config.json").UnixFileMode.ToString() | Should -Be 'UserWrite, UserRead'
+        $lines = Publish-ContainerImage "$closed/tools/busybox:1" "$closed/tools/busybox:2" -PlainHttp -Verbose 4>&1
+        $lines | Where-Object { $_ -is [System.Management.Automation.VerboseRecord] } | Should -Not -BeNullOrEmpty
+        "$lines" | Should -Not -Match 's3cret-word|Basic|YWxpY2U6'
+        (TabExpansion2 "Disconnect-ContainerRegistry " -cursorColumn 29).CompletionMatches.CompletionText | Should -Contain $closed
+        Disconnect-ContainerRegistry $closed
+        Get-ErrorIdOf { Find-ContainerImage "$closed/tools/busybox" -PlainHttp } | Should -Be 'RegistryDenied'
+    }
+}
+
+Describe 'What is refused before anybody is asked' {
+    It 'is <Id> for <What>' -ForEach @(
+        @{ What = 'no name of an image'; Id = 'InvalidReference'; Do = { Receive-ContainerImage 'A B' } }
+        @{ What = 'one platform and all'; Id = 'InvalidArgument'; Do = { Receive-ContainerImage a.example/b -Platform linux/arm64 -AllPlatforms } }
+        @{ What = 'no registry'; Id = 'InvalidReference'; Do = { Connect-ContainerRegistry word -Credential ([pscredential]::new('a', (ConvertTo-SecureString b -AsPlainText))) } }
+        @{ What = 'a list of nothing'; Id = 'InvalidArgument'; Do = { Find-ContainerImage } }
+        @{ What = 'a type without referrers'; Id = 'InvalidArgument'; Do = { Find-ContainerImage a.example/b -ArtifactType x } }
+        @{ What = 'an image that is not there'; Id = 'ImageNotFound'; Do = { Publish-ContainerImage a.example/nothere } }
+        @{ What = 'a blocked registry'; Id = 'RegistryBlocked'; Do = { Set-Content $env:CONTAINERS_REGISTRIES_CONF "[[registry]]`nlocation = 'bad.example'`nblocked = true"; Receive-ContainerImage bad.example/a } }
+    ) { Get-ErrorIdOf $Do | Should -Be $Id }
+}
