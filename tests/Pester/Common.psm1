@@ -90,11 +90,11 @@ function Stop-Beside {
 }
 
 # Waits until a script says true.
-function Wait-Until([scriptblock] $Condition, [int] $Seconds = 60) {
+function Wait-Until([scriptblock] $Condition, [string] $What = "$Condition", [double] $Seconds = 60) {
     $limit = [datetime]::UtcNow.AddSeconds($Seconds)
     while (-not (& $Condition)) {
-        if ([datetime]::UtcNow -gt $limit) { throw "not within $Seconds seconds: $Condition" }
-        Start-Sleep -Milliseconds 50
+        if ([datetime]::UtcNow -gt $limit) { throw "not within $Seconds seconds: $What" }
+        Start-Sleep -Milliseconds 20
     }
 }
 

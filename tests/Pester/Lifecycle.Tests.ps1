@@ -28,13 +28,6 @@ BeforeAll {
     $store = Enter-TestStore
     $root = $store.Rootfs
 
-    function Wait-Until([scriptblock] $Condition, [string] $What, [double] $Seconds = 30) {
-        $deadline = [DateTime]::UtcNow.AddSeconds($Seconds)
-        while (-not (& $Condition)) {
-            if ([DateTime]::UtcNow -gt $deadline) { throw "not in time: $What" }
-            Start-Sleep -Milliseconds 20
-        }
-    }
     # Runs until it is told by a signal, and says when it listens.
     function Start-Listener([string] $Id, [string] $Traps, [hashtable] $More = @{}) {
         $task = New-Container $Id -RootfsPath $root @More -- sh -c "$Traps; echo ready; while :; do sleep 0.02; done" | Start-ContainerTask -PassThru

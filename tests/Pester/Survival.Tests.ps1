@@ -11,14 +11,6 @@ BeforeAll {
     # Each hierarchy of the host, whatever its version.
     $hierarchies = Get-Content /proc/mounts | ForEach-Object { , $_.Split(' ') } | Where-Object { $_[2] -in 'cgroup', 'cgroup2' } | ForEach-Object { $_[1] }
 
-    function Wait-Until([scriptblock] $Condition, [string] $What, [double] $Seconds = 60) {
-        $deadline = [DateTime]::UtcNow.AddSeconds($Seconds)
-        while (-not (& $Condition)) {
-            if ([DateTime]::UtcNow -gt $deadline) { throw "not in time: $What" }
-            Start-Sleep -Milliseconds 20
-        }
-    }
-
     # A pwsh in a session and in cgroups of its own, in every hierarchy. Its script writes to $said; $name is unique.
     function Start-Caller([string] $Script) {
         $name = "caller-$($store.Mark)-$([guid]::NewGuid().ToString('N').Substring(0, 6))"
