@@ -132,8 +132,13 @@ public abstract class CgroupCmdlet : TargetCmdlet
     protected virtual void ProcessGroupOf(Cgroup group) => Process(group.Path, group.Path);
 
     static ContainerException Refused(string unit) => new(ErrorIds.NotSupported, Directory.Exists("/run/systemd/system")
-        ? $"-Unit {unit}: limits of units go through systemd (systemctl set-property), which is not supported here. Its control group can be named by -Path, such as /system.slice/{unit}."
+        ? $"-Unit {unit}: systemd alone writes the groups of its units and takes changes over D-Bus, which these cmdlets do not speak. Use systemctl set-property [--runtime] {unit}; to read its group, name it by -Path, such as /system.slice/{unit}."
         : $"-Unit {unit}: systemd does not run on this host, so that there are no units. Name a control group by -Path.", unit, ContainerErrorCategory.NotImplemented);
+
+    /// <summary>What killing a group would write, and whom it would meet now.</summary>
+    protected IEnumerable<string> KillPlan(string path)
+        => Engine.Cgroups.PlanKill(path).Concat(Engine.Cgroups.Processes(path, recurse: true)
+            .Select(member => string.Create(CultureInfo.InvariantCulture, $"kill -KILL {member.ProcessId} ({Containers.Formats.Display.Visible(member.Command)})")));
 
     /// <summary>Asks first, and shows the writes that are planned.</summary>
     protected bool ShouldWrite(string target, IEnumerable<string> writes)

@@ -18,8 +18,8 @@ public sealed class ClearCgroupLimitCommand : LimitCmdlet
         CgroupLimitPlan plan = Engine.Cgroups.PlanClear(path, Limit);
         if (!ShouldWrite(target, plan.Writes.Select(write => write.ToString())))
             return;
-        CgroupLimit now = Engine.Cgroups.Apply(plan, StopToken);
+        Engine.Cgroups.Apply(plan, StopToken);
         if (PassThru)
-            WriteObject(now);
+            WriteObject(Engine.Cgroups.GetLimit(plan.Path));
     }
 }

@@ -22,10 +22,10 @@ public sealed class NewCgroupCommand : EngineCmdlet
         {
             Try(path, () =>
             {
-                IReadOnlyList<string> folders = Engine.Cgroups.PlanMake(path, Controller);
-                string plan = string.Join(Environment.NewLine, folders.Select(folder => "  mkdir " + folder));
-                if (ShouldProcess($"Performing the operation \"New-Cgroup\" on target \"{path}\":{Environment.NewLine}{plan}", $"Make {path}?", "New-Cgroup"))
-                    WriteObject(Engine.Cgroups.Make(path, Controller, Threaded));
+                CgroupMakePlan plan = Engine.Cgroups.PlanMake(path, Controller, Threaded);
+                string steps = string.Join(Environment.NewLine, plan.Steps.Select(step => "  " + step));
+                if (ShouldProcess($"Performing the operation \"New-Cgroup\" on target \"{path}\":{Environment.NewLine}{steps}", $"Make {path}?", "New-Cgroup"))
+                    WriteObject(Engine.Cgroups.Make(plan));
             });
         }
     }

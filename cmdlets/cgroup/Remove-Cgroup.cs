@@ -13,7 +13,9 @@ public sealed class RemoveCgroupCommand : ActingGroupCmdlet
 
     protected override void Process(string path, string target)
     {
-        if (ShouldWrite(target, Engine.Cgroups.PlanRemove(path, Recurse, Force).Select(folder => "rmdir " + folder)))
-            Engine.Cgroups.Remove(path, Recurse, Force);
+        CgroupRemovePlan plan = Engine.Cgroups.PlanRemove(path, Recurse, Force);
+        IEnumerable<string> folders = plan.Folders.Select(folder => "rmdir " + folder);
+        if (ShouldWrite(target, Force ? KillPlan(path).Concat(folders) : folders))
+            Engine.Cgroups.Remove(plan);
     }
 }

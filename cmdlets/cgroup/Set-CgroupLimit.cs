@@ -122,9 +122,9 @@ public sealed class SetCgroupLimitCommand : LimitCmdlet
         CgroupLimitPlan plan = Engine.Cgroups.PlanLimit(path, change);
         if (!ShouldWrite(target, plan.Writes.Select(write => write.ToString())))
             return;
-        CgroupLimit now = Engine.Cgroups.Apply(plan, StopToken);
+        Engine.Cgroups.Apply(plan, StopToken);
         if (PassThru)
-            WriteObject(now);
+            WriteObject(Engine.Cgroups.GetLimit(plan.Path));
     }
 
     CgroupLimitChange Change() => new()

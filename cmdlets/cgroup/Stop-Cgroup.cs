@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Management.Automation;
 
 namespace Containers.Cmdlets;
@@ -16,8 +15,7 @@ public sealed class StopCgroupCommand : ActingGroupCmdlet
 
     protected override void Process(string path, string target)
     {
-        IReadOnlyList<CgroupProcess> members = Engine.Cgroups.Processes(path, recurse: true);
-        if (!ShouldWrite(target, members.Select(member => string.Create(CultureInfo.InvariantCulture, $"kill -KILL {member.ProcessId} ({Containers.Formats.Display.Visible(member.Command)})"))))
+        if (!ShouldWrite(target, KillPlan(path)))
             return;
         Engine.Cgroups.Kill(path, TimeSpan.FromSeconds(TimeoutSec));
         if (PassThru)

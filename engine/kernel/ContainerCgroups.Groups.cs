@@ -1,3 +1,4 @@
+using System.Globalization;
 using Containers.Linux;
 using Containers.Linux.Cgroups;
 
@@ -7,51 +8,56 @@ public sealed partial class ContainerCgroups
 {
     static readonly TimeSpan ShortWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>The folders that <see cref="Make"/> would make, parents first.</summary>
+    /// <summary>Plans a group that is to be made.</summary>
+    /// <param name="controllers">On v1 only in the hierarchies of these, on v2 only these enabled; null for all.</param>
+    /// <param name="threaded">For single threads (v2).</param>
     /// <exception cref="ContainerException"><c>InvalidArgument</c>, <c>CgroupExists</c>, <c>CgroupNotSupported</c>.</exception>
-    public IReadOnlyList<string> PlanMake(string path, IReadOnlyCollection<string>? controllers = null) => Guard(path, () => NewGroup(path, controllers).MissingFolders(controllers));
-
-    ControlGroup NewGroup(string path, IReadOnlyCollection<string>? controllers)
+    public CgroupMakePlan PlanMake(string path, IReadOnlyCollection<string>? controllers = null, bool threaded = false) => Guard(path, () =>
     {
         var group = Host.Group(Host.PathOf(path));
         foreach (var controller in controllers ?? [])
         {
             if (Host.Require(controller) is { Version: 2 } && Host.Kind != CgroupKind.V2) { throw new CgroupNotSupportedException(controller, "it is mounted on no v1 hierarchy of this hybrid host"); }
         }
-        return group.Exists
-            ? throw new ContainerException(ErrorIds.CgroupExists, $"Cgroup '{group.Path}' is there already. Choose another path, or take the one that is there with Get-Cgroup.", group.Path, ContainerErrorCategory.ResourceExists)
-            : group;
-    }
+        if (group.Exists)
+        {
+            throw new ContainerException(ErrorIds.CgroupExists, $"Cgroup '{group.Path}' is there already. Choose another path, or take the one that is there with Get-Cgroup.", group.Path, ContainerErrorCategory.ResourceExists);
+        }
+        if (threaded) { _ = group.ThreadedStep; }
+        return new CgroupMakePlan(group, controllers, threaded, group.MissingFolders(controllers, isNew: true));
+    });
 
     /// <summary>Makes a group, with its missing parents, in every hierarchy; all of it or nothing.</summary>
-    /// <param name="controllers">On v1 only in the hierarchies of these, on v2 only these enabled; null for all.</param>
-    /// <param name="threaded">For single threads (v2).</param>
-    /// <exception cref="ContainerException"><c>CgroupExists</c>, <c>InvalidArgument</c>, <c>CgroupNotSupported</c>, <c>CgroupNotPermitted</c>, <c>CgroupReadOnly</c>,
-    /// <c>CgroupThreaded</c>.</exception>
-    public Cgroup Make(string path, IReadOnlyCollection<string>? controllers = null, bool threaded = false) => Guard(path, () =>
+    /// <exception cref="ContainerException"><c>CgroupExists</c>, <c>CgroupNotPermitted</c>, <c>CgroupReadOnly</c>, <c>CgroupThreaded</c>, <c>CgroupUnavailable</c>.</exception>
+    public Cgroup Make(CgroupMakePlan plan) => Guard(plan.Path, () =>
     {
-        var group = NewGroup(path, controllers);
-        var missing = group.MissingFolders(controllers);
+        var (group, missing) = (plan.Group, plan.Missing);
         try
         {
-            group.Create(controllers);
-            if (threaded) { group.MakeThreaded(); }
+            group.Create(plan.Controllers);
+            if (plan.Threaded) { group.MakeThreaded(); }
         }
         catch
         {
             for (var i = missing.Count - 1; i >= 0; i--) { Libc.rmdir(missing[i]); }
             throw;
         }
+        group.MarkAsOurs();
         // Parents that were not there are ours as well.
-        var was = missing.Count / Math.Max(1, group.Folders().Count);
-        for (var one = group.Path; was > 0 && one.Length > 1; was--, one = one[..Math.Max(one.LastIndexOf('/'), 0)]) { Host.Group(one).MarkAsOurs(); }
+        for (var slash = group.Path.LastIndexOf('/'); slash > 0; slash = group.Path.LastIndexOf('/', slash - 1))
+        {
+            var parent = Host.Group(group.Path[..slash]);
+            if (!Host.Hierarchies.Any(hierarchy => missing.Contains(parent.FolderIn(hierarchy)))) { break; }
+            parent.MarkAsOurs();
+        }
         return Describe(group);
     });
 
-    /// <summary>Looks whether a group may be removed.</summary>
-    /// <returns>The folders that go, deepest first.</returns>
-    /// <exception cref="ContainerException">As <see cref="Remove"/>.</exception>
-    public IReadOnlyList<string> PlanRemove(string path, bool recurse = false, bool force = false) => Guard(path, () =>
+    /// <summary>Plans a removal, and refuses one that may not be.</summary>
+    /// <param name="recurse">Also those below it.</param>
+    /// <param name="force">Also what was not made here, and what has processes.</param>
+    /// <exception cref="ContainerException"><c>CgroupNotFound</c>; <c>CgroupBusy</c>; <c>CgroupNotOurs</c>; <c>CgroupProtected</c>: process 1, or this process, is in it.</exception>
+    public CgroupRemovePlan PlanRemove(string path, bool recurse = false, bool force = false) => Guard(path, () =>
     {
         var group = Find(path);
         RefuseProtected(group, "removed");
@@ -78,33 +84,25 @@ public sealed partial class ContainerCgroups
         }
         var folders = new List<string>();
         for (var i = below.Count - 1; i >= 0; i--) { folders.AddRange(Host.Group(below[i]).Folders()); }
-        return folders;
+        return new CgroupRemovePlan(group, recurse, force, folders);
     });
 
-    /// <summary>Removes a group. Processes in it are killed with <paramref name="force"/>.</summary>
-    /// <param name="recurse">Also those below it.</param>
-    /// <param name="force">Also what was not made here, and what has processes.</param>
-    /// <exception cref="ContainerException"><c>CgroupNotFound</c>; <c>CgroupBusy</c>; <c>CgroupNotOurs</c>; <c>CgroupProtected</c>: process 1, or this process, is in it;
-    /// <c>CgroupNotPermitted</c>, <c>CgroupReadOnly</c>.</exception>
-    public void Remove(string path, bool recurse = false, bool force = false)
+    /// <summary>Removes a group. Processes in it are killed with <see cref="CgroupRemovePlan.Force"/>.</summary>
+    /// <exception cref="ContainerException"><c>CgroupBusy</c>: something came into it meanwhile, or does not end; <c>CgroupNotPermitted</c>, <c>CgroupReadOnly</c>.</exception>
+    public void Remove(CgroupRemovePlan plan) => Guard(plan.Path, () =>
     {
-        var folders = PlanRemove(path, recurse, force);
-        Guard(path, () =>
+        if (plan.Force) { plan.Group.Kill(); }
+        // Without -Recurse just these folders: a child that was made meanwhile is then in the way, and stays.
+        if (!plan.Recurse && !plan.Force)
         {
-            var group = Find(path);
-            if (force) { group.Kill(); }
-            // Without -Recurse just these folders: a child that was made meanwhile is then in the way, and stays.
-            if (!recurse && !force)
+            foreach (var folder in plan.Folders)
             {
-                foreach (var folder in folders)
-                {
-                    if (Libc.rmdir(folder) != 0 && Libc.errno != Libc.ENOENT) { throw new LinuxException("rmdir", folder, Libc.errno); }
-                }
+                if (Libc.rmdir(folder) != 0 && Libc.errno != Libc.ENOENT) { throw new LinuxException("rmdir", folder, Libc.errno); }
             }
-            else { group.Remove(wait: force ? TimeSpan.FromSeconds(10) : ShortWait); }
-            return true;
-        });
-    }
+        }
+        else { plan.Group.Remove(wait: plan.Force ? TimeSpan.FromSeconds(10) : ShortWait); }
+        return true;
+    });
 
     static void RefuseProtected(ControlGroup group, string what)
     {
@@ -120,7 +118,8 @@ public sealed partial class ContainerCgroups
     /// <exception cref="ContainerException"><c>ProcessNotFound</c>, <c>CgroupNotFound</c>, <c>CgroupThreaded</c>, <c>CgroupNotPermitted</c>, <c>CgroupLimitRefused</c>.</exception>
     public void Move(string path, int id, bool thread = false) => Guard(path, () =>
     {
-        Find(path).Move(id, thread);
+        try { Find(path).Move(id, thread); }
+        catch (CgroupException e) when (e.Id == "ProcessNotFound") { throw Failure(id.ToString(CultureInfo.InvariantCulture), e); }
         return true;
     });
 
@@ -173,6 +172,15 @@ public sealed partial class ContainerCgroups
         var group = Find(path);
         group.Thaw();
         return Describe(group);
+    });
+
+    /// <summary>The files that <see cref="Kill"/> writes besides its signals.</summary>
+    /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>CgroupProtected</c>.</exception>
+    public IReadOnlyList<string> PlanKill(string path) => Guard(path, () =>
+    {
+        var group = Find(path);
+        RefuseProtected(group, "stopped");
+        return group.KillSteps();
     });
 
     /// <summary>Kills all processes of a group and below it, whatever they fork meanwhile, and waits for their end.</summary>

@@ -87,11 +87,16 @@ public sealed partial class ContainerCgroups
         {
             if (mount.MountPoint == folder) { last = mount; }
         }
-        if (last?.Type is not ("cgroup" or "cgroup2")) { return null; }
-        var words = last.Type == "cgroup" ? last.SuperOptions.Split(',') : [];
+        return last is null ? null : Hierarchy(last);
+    }
+
+    static CgroupHierarchyInfo? Hierarchy(MountInfo mount)
+    {
+        if (mount.Type is not ("cgroup" or "cgroup2")) { return null; }
+        var words = mount.Type == "cgroup" ? mount.SuperOptions.Split(',') : [];
         var name = words.FirstOrDefault(word => word.StartsWith("name=", StringComparison.Ordinal));
         string[] controllers = [.. words.Where(word => CgroupHost.KnownControllers.Contains(word))];
-        return new CgroupHierarchyInfo { Path = folder, Version = last.Type == "cgroup" ? 1 : 2, Hierarchy = string.Join(',', name is null ? controllers : [.. controllers, name]), Controllers = controllers };
+        return new CgroupHierarchyInfo { Path = mount.MountPoint, Version = mount.Type == "cgroup" ? 1 : 2, Hierarchy = string.Join(',', name is null ? controllers : [.. controllers, name]), Controllers = controllers };
     }
 
     /// <summary>Looks whether a hierarchy may be unmounted.</summary>
@@ -103,7 +108,9 @@ public sealed partial class ContainerCgroups
         {
             throw new ContainerException(ErrorIds.CgroupNotOurs, $"The hierarchy at '{folder}' was not mounted by Mount-CgroupHierarchy. -Force unmounts it all the same, from under whoever uses it.", folder, ContainerErrorCategory.InvalidOperation);
         }
-        if (mounted.Version == 1 && !force && Directory.EnumerateDirectories(folder).Take(6).Select(Path.GetFileName).ToList() is { Count: > 0 } groups)
+        // What is mounted elsewhere too stays in sight.
+        var elsewhere = MountInfo.ReadSelf().Any(mount => mount.MountPoint != folder && Hierarchy(mount) is { Version: 1 } other && other.Hierarchy == mounted.Hierarchy);
+        if (mounted.Version == 1 && !force && !elsewhere && Directory.EnumerateDirectories(folder).Take(6).Select(Path.GetFileName).ToList() is { Count: > 0 } groups)
         {
             throw new ContainerException(ErrorIds.CgroupBusy, $"The hierarchy at '{folder}' has groups in it, {string.Join(", ", groups)}: the kernel would keep it bound, and out of sight. Remove them first, with Remove-Cgroup; -Force unmounts all the same.",
                 folder, ContainerErrorCategory.ResourceBusy);

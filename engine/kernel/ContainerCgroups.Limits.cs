@@ -2,20 +2,6 @@ using Containers.Linux.Cgroups;
 
 namespace Containers;
 
-/// <summary>What a change of limits will write.</summary>
-public sealed class CgroupLimitPlan
-{
-    internal CgroupLimitPlan(CgroupPlan plan, CgroupLimitChange change) => (Plan, Change) = (plan, change);
-
-    public string Path => Plan.Path;
-
-    /// <summary>In the order in which they are written; empty when all is as it was asked for.</summary>
-    public IReadOnlyList<CgroupWrite> Writes => Plan.Writes;
-
-    internal CgroupPlan Plan { get; }
-    internal CgroupLimitChange Change { get; }
-}
-
 public sealed partial class ContainerCgroups
 {
     /// <summary>The limits that are set.</summary>
@@ -35,8 +21,7 @@ public sealed partial class ContainerCgroups
             MemoryReservation = limits.MemoryReservation,
             Swappiness = limits.Swappiness,
             Cpu = limits is { CpuQuota: { } quota, CpuPeriod: { } period } && period > TimeSpan.Zero ? quota / period : null,
-            // v1's default is as good as v2's, whatever the numbers between make of it.
-            CpuWeight = limits.CpuIdle == true ? null : limits.CpuShares == 1024 && Host.Find("cpu")?.Version == 1 ? 100 : limits.CpuWeight,
+            CpuWeight = limits.CpuIdle == true ? null : limits.CpuWeight,
             CpuBurst = limits.CpuBurst > TimeSpan.Zero ? limits.CpuBurst : null,
             CpuIdle = limits.CpuIdle,
             CpuSet = limits.Cpus,
@@ -75,16 +60,20 @@ public sealed partial class ContainerCgroups
     /// <summary>Carries a plan out: all of it, or nothing. Limits of a container's group go on its record too, so that its next task has them.</summary>
     /// <exception cref="ContainerException"><c>CgroupLimitRefused</c> with file, value, errno and what it means there; <c>CgroupNotSupported</c>,
     /// <c>CgroupNotPermitted</c>, <c>CgroupReadOnly</c>, <c>CgroupNotFound</c>; <c>StoreUnavailable</c>.</exception>
-    public CgroupLimit Apply(CgroupLimitPlan plan, CancellationToken cancel = default)
+    public void Apply(CgroupLimitPlan plan, CancellationToken cancel = default)
     {
         if (Owners().TryGetValue(plan.Path, out var owner)) { ApplyToContainer(plan, owner.Namespace, owner.Id, cancel); }
         else { Write(plan); }
-        return GetLimit(plan.Path);
     }
 
-    /// <summary>Plans a change and carries it out.</summary>
+    /// <summary>Plans a change, carries it out, and gives the limits as they are then.</summary>
     /// <exception cref="ContainerException">As <see cref="PlanLimit"/> and <see cref="Apply"/>.</exception>
-    public CgroupLimit SetLimit(string path, CgroupLimitChange change) => Apply(PlanLimit(path, change));
+    public CgroupLimit SetLimit(string path, CgroupLimitChange change)
+    {
+        var plan = PlanLimit(path, change);
+        Apply(plan);
+        return GetLimit(plan.Path);
+    }
 
     static void Write(CgroupLimitPlan plan) => Guard(plan.Path, () =>
     {

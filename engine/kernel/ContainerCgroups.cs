@@ -224,6 +224,8 @@ public sealed partial class ContainerCgroups
             "CgroupBusy" => (ErrorIds.CgroupBusy, ContainerErrorCategory.ResourceBusy, ""),
             _ => (ErrorIds.CgroupUnavailable, ContainerErrorCategory.ResourceUnavailable, Lists),
         };
-        return new ContainerException(id, $"Cgroup '{target}': {e.Message}.{wayOut}", target, category, e);
+        // What is not there is the process, and no group.
+        var message = e.Id == "ProcessNotFound" ? char.ToUpperInvariant(e.Message[0]) + e.Message[1..] : $"Cgroup '{target}': {e.Message}";
+        return new ContainerException(id, $"{message}.{wayOut}", target, category, e);
     }
 }

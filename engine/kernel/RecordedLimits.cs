@@ -11,7 +11,7 @@ static class RecordedLimits
     {
         var r = (record.Spec.Linux ??= new LinuxConfig()).Resources ??= new LinuxResources();
         Memory(r, change);
-        Cpu(r, change);
+        Cpu(r, change, host);
         if (change.ProcessLimit is { } pids) { r.Pids = pids == -1 ? null : new LinuxPids { Limit = pids }; }
         Io(r, change, host);
         foreach (var (size, bytes) in change.HugePageLimit ?? new Dictionary<string, long>())
@@ -50,7 +50,7 @@ static class RecordedLimits
 
     static long? Given(long value) => value == -1 ? null : value;
 
-    static void Cpu(LinuxResources r, CgroupLimitChange change)
+    static void Cpu(LinuxResources r, CgroupLimitChange change, CgroupHost host)
     {
         const ulong Period = 100_000;
         if (change is { Cpu: null, CpuWeight: null, CpuBurst: null, CpuIdle: null, CpuSet: null, MemorySet: null }) { return; }
@@ -62,7 +62,7 @@ static class RecordedLimits
         }
         if (change.CpuBurst is { } burst) { cpu.Burst = burst == TimeSpan.Zero ? null : (ulong)(burst.Ticks / TimeSpan.TicksPerMicrosecond); }
         if (cpu.Quota is null) { cpu.Burst = null; }
-        if (change.CpuWeight is { } weight) { cpu.Shares = ResourceValues.SharesOf(weight); }
+        if (change.CpuWeight is { } weight) { cpu.Shares = host.Kind == CgroupKind.V2 ? null : ResourceValues.SharesOf(weight); }
         if (change.CpuIdle is { } idle) { cpu.Idle = idle ? 1 : null; }
         if (change.CpuSet is { } cpus) { cpu.Cpus = cpus.Length == 0 ? null : cpus; }
         if (change.MemorySet is { } nodes) { cpu.Mems = nodes.Length == 0 ? null : nodes; }
@@ -119,6 +119,7 @@ static class RecordedLimits
             if (change.MemoryLow is { } low) { files["memory.low"] = low <= 0 ? null : Text(low); }
             if (change.MemoryMinimum is { } minimum) { files["memory.min"] = minimum <= 0 ? null : Text(minimum); }
             if (change.OomGroup is { } together) { files["memory.oom.group"] = together ? "1" : null; }
+            if (change.CpuWeight is { } share) { files["cpu.weight"] = share == 100 ? null : Text(share); }
             if (change.IoWeight is { } weight) { files["io.weight"] = weight == 100 ? null : Text(weight); }
             if (change.CpuSetPartition is { } partition) { files["cpuset.cpus.partition"] = partition switch { CgroupPartition.Root => "root", CgroupPartition.Isolated => "isolated", _ => null }; }
             if (change.IoLatency is { Count: > 0 } latency)

@@ -20,6 +20,8 @@ static class ResourceSpec
             Cpu = Cpu(o),
             Pids = o.ProcessLimit is { } pids ? new LinuxPids { Limit = Limit("ProcessLimit", pids) } : null,
             BlockIo = Io(o.IoLimit),
+            // The weight itself: of shares, each runtime makes another on v2.
+            Unified = o.CpuWeight is { } weight && IsV2() ? new() { ["cpu.weight"] = weight.ToString(CultureInfo.InvariantCulture) } : null,
         };
     }
 
@@ -46,7 +48,7 @@ static class ResourceSpec
         {
             Quota = o.Cpu is null ? null : o.Cpu == -1 ? -1 : (long)Math.Round(o.Cpu.Value * Period),
             Period = o.Cpu is null or -1 ? null : Period,
-            Shares = o.CpuWeight is { } weight ? ResourceValues.SharesOf(weight) : null,
+            Shares = o.CpuWeight is { } weight && !IsV2() ? ResourceValues.SharesOf(weight) : null,
             Cpus = o.CpuSet is null ? null : List("CpuSet", o.CpuSet),
             Mems = o.MemorySet is null ? null : List("MemorySet", o.MemorySet),
         };
@@ -109,11 +111,13 @@ static class ResourceSpec
         return text;
     }
 
+    static bool IsV2() => File.Exists("/sys/fs/cgroup/cgroup.controllers");
+
     static bool SwapIsCounted()
     {
         if (File.Exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")) { return true; }
         // On a pure v2 host the root group has no memory files; swap that is there is counted.
-        return File.Exists("/sys/fs/cgroup/cgroup.controllers") && File.ReadAllLines("/proc/swaps").Length > 1;
+        return IsV2() && File.ReadAllLines("/proc/swaps").Length > 1;
     }
 
     internal static ContainerException Bad(string name, object? value, string why) => new(ErrorIds.InvalidArgument,

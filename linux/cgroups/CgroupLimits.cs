@@ -154,7 +154,7 @@ public sealed record CgroupLimits
         return limits with
         {
             CpuShares = shares,
-            CpuWeight = shares is null ? null : (long)ResourceValues.SharesToWeight((ulong)shares),
+            CpuWeight = shares is null ? null : ResourceValues.WeightOf(shares.Value),
             CpuQuota = quota < 0 ? null : Microseconds(quota),
             CpuPeriod = Microseconds(CgroupFiles.ReadNumber(folder, "cpu.cfs_period_us")),
             CpuBurst = Microseconds(CgroupFiles.ReadNumber(folder, "cpu.cfs_burst_us")),

@@ -21,6 +21,10 @@ static class CgroupRefusal
         {
             return new CgroupException("CgroupNotPermitted", $"{what}: the file belongs to another; be root, or have the group delegated (chown the folder and its {file} to this user){end}");
         }
+        if ((errno is Libc.EACCES or Libc.EPERM) && file is "cgroup.procs" or "cgroup.threads" or "tasks")
+        {
+            return new CgroupException("CgroupNotPermitted", $"{what}: the process belongs to another user, or the move leaves what was delegated to this one; let root make the move, and go on inside{end}");
+        }
         if (errno == Libc.EOPNOTSUPP && file.StartsWith("cgroup.", StringComparison.Ordinal))
         {
             return new CgroupException("CgroupThreaded", $"{what}: its type is \"{CgroupFiles.ReadText(folder, "cgroup.type") ?? "unknown"}\"; threads go into threaded groups, whole processes into a domain{end}");
@@ -52,7 +56,6 @@ static class CgroupRefusal
         ("cgroup.procs", Libc.EBUSY) => "the group has children with controllers and takes no processes of its own",
         ("cgroup.procs" or "tasks", Libc.ENOSPC) => "the group's cpuset has no processors or no memory nodes yet: set CpuSet and MemorySet",
         ("cgroup.procs" or "tasks", Libc.EINVAL) => "that is a thread of the kernel, or a real-time thread whose group has no real-time budget",
-        ("cgroup.procs" or "cgroup.threads" or "tasks", Libc.EACCES or Libc.EPERM) => "the process belongs to another user, or the move crosses the border of what was delegated",
         ("cgroup.threads", Libc.EINVAL) => "threads move within their process's domain alone",
         ("pids.max", Libc.EINVAL) => "it is a number up to the kernel's most tasks, or max",
         ("freezer.state", Libc.EINVAL) => "it is FROZEN or THAWED",

@@ -10,6 +10,9 @@ static unsafe class CgroupTree
     const int MostLevels = 256;
     const int ListSize = 2048;
 
+    // Its name and its dot; each folder in it adds the two dots of its own.
+    const uint LinksOfLeaf = 2;
+
     /// <summary>Adds the pids of a group, and of those below it.</summary>
     internal static void Processes(string folder, bool recursive, List<int> pids)
     {
@@ -158,6 +161,8 @@ static unsafe class CgroupTree
     static List<byte[]> Folders(int fd)
     {
         var names = new List<byte[]>();
+        // Most groups have none below them, and a folder's links tell.
+        if (Libc.statx(fd, Libc.STATX_NLINK, out var status) == 0 && status.stx_nlink == LinksOfLeaf) { return names; }
         var buffer = stackalloc byte[ListSize];
         if (Libc.lseek(fd, 0, Libc.SEEK_SET) < 0) { return names; }
         nint got;
@@ -179,6 +184,7 @@ static unsafe class CgroupTree
     /// <summary>Adds the paths of the groups below a folder.</summary>
     internal static void Names(string folder, string path, int levels, SortedSet<string> found)
     {
+        if (Libc.statx(Libc.AT_FDCWD, folder, 0, Libc.STATX_NLINK, out var status) != 0 || status.stx_nlink == LinksOfLeaf) { return; }
         var fd = OpenFolder(folder);
         if (fd < 0) { return; }
         try { Names(fd, path, Math.Min(levels, MostLevels), found); }

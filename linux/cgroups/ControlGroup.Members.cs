@@ -50,9 +50,13 @@ public sealed unsafe partial class ControlGroup
                 // Who has ended meanwhile need not go back.
                 if (PathIn(entries[i].Hierarchy, before) is { } old) { _ = CgroupFiles.TryWrite(entries[i].Hierarchy.Folder(old), entries[i].File, text); }
             }
-            throw errno == Libc.ESRCH ? new CgroupException("ProcessNotFound", $"{(thread ? "thread" : "process")} {id} has ended") : CgroupRefusal.Of(hierarchy.Folder(Path), file, text, errno);
+            throw errno == Libc.ESRCH ? Ended(id, thread) : CgroupRefusal.Of(hierarchy.Folder(Path), file, text, errno);
         }
+        // The kernel takes the number of one that has ended, and moves nobody.
+        if (!ProcessStatus.TryRead(id, out var status) || (status.State is 'Z' or 'X' && (thread || status.Threads <= 1))) { throw Ended(id, thread); }
     }
+
+    static CgroupException Ended(int id, bool thread) => new("ProcessNotFound", $"{(thread ? "thread" : "process")} {id} has ended");
 
     internal static string? PathIn(CgroupHierarchy hierarchy, List<ProcessCgroup> lines)
     {
@@ -80,12 +84,15 @@ public sealed unsafe partial class ControlGroup
     public void MarkAsOurs()
     {
         byte one = (byte)'1';
-        // A user may write the first to what was delegated; a kernel without it may still have the second for root. Without either, removal wants force.
-        if (Libc.lsetxattr(Primary, Mark, &one, 1, 0) != 0) { _ = Libc.lsetxattr(Primary, PrivilegedMark, &one, 1, 0); }
+        // The first can be set by whoever a group was delegated to; where a kernel takes it in the v2 tree alone, v1 takes the second of root. Without any of
+        // them, removal wants force.
+        if (Libc.lsetxattr(Primary, Mark, &one, 1, 0) == 0 || Libc.lsetxattr(Primary, PrivilegedMark, &one, 1, 0) == 0) { return; }
+        if (Host.Unified is { } unified) { _ = Libc.lsetxattr(unified.Folder(Path), Mark, &one, 1, 0); }
     }
 
     /// <summary>Whether these tools made it.</summary>
-    public bool IsOurs => Libc.lgetxattr(Primary, Mark, null, 0) > 0 || Libc.lgetxattr(Primary, PrivilegedMark, null, 0) > 0;
+    public bool IsOurs => Libc.lgetxattr(Primary, Mark, null, 0) > 0 || Libc.lgetxattr(Primary, PrivilegedMark, null, 0) > 0
+        || (Host.Unified is { } unified && Libc.lgetxattr(unified.Folder(Path), Mark, null, 0) > 0);
 
     /// <summary>Why nobody may remove, stop or freeze it; null when one may. These are the groups of process 1 and all above them.</summary>
     public string? Protection

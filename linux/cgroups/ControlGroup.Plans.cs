@@ -20,20 +20,63 @@ public sealed partial class ControlGroup
     public CgroupLimitChange Clearing(IReadOnlyCollection<CgroupLimitName>? names = null) => LimitPlan.Cleared(this, ReadLimits(), names);
 
     /// <summary>The folders that <see cref="Create"/> would make, in its order, parents first.</summary>
-    public List<string> MissingFolders(IReadOnlyCollection<string>? controllers = null)
+    /// <param name="isNew">It is known to be in no hierarchy, so that its parents alone are looked for.</param>
+    public List<string> MissingFolders(IReadOnlyCollection<string>? controllers = null, bool isNew = false)
     {
         var missing = new List<string>();
         foreach (var hierarchy in Host.All)
         {
             if (!Wanted(hierarchy, controllers)) { continue; }
-            for (var slash = Path.IndexOf('/', 1); ; slash = Path.IndexOf('/', slash + 1))
-            {
-                var folder = hierarchy.Folder(slash < 0 ? Path : Path[..slash]);
-                if (!CgroupFiles.Exists(folder)) { missing.Add(folder); }
-                if (slash < 0) { break; }
-            }
+            // Upwards, as mostly the last one alone is missing.
+            var from = missing.Count;
+            for (var path = Path; path != "/" && ((isNew && path == Path) || !CgroupFiles.Exists(hierarchy.Folder(path))); path = CgroupPath.Parent(path)) { missing.Insert(from, hierarchy.Folder(path)); }
         }
         return missing;
+    }
+
+    /// <summary>What <see cref="Create"/> would do, in its order: <c>mkdir FOLDER</c>, then <c>FILE: -> VALUE</c>.</summary>
+    /// <param name="missing">From <see cref="MissingFolders"/>.</param>
+    public List<string> CreateSteps(List<string> missing, IReadOnlyCollection<string>? controllers = null)
+    {
+        var steps = missing.ConvertAll(folder => "mkdir " + folder);
+        if (Host.Find("cpuset") is { Version: 1 } cpuset && Wanted(cpuset, controllers))
+        {
+            // Below a group with this flag the kernel copies by itself.
+            var highest = Path;
+            while (CgroupPath.Parent(highest) != "/" && missing.Contains(cpuset.Folder(CgroupPath.Parent(highest)))) { highest = CgroupPath.Parent(highest); }
+            var clones = missing.Contains(cpuset.Folder(Path)) && CgroupFiles.ReadNumber(cpuset.Folder(CgroupPath.Parent(highest)), "cgroup.clone_children") == 1;
+            foreach (var file in (ReadOnlySpan<string>)["cpuset.cpus", "cpuset.mems"]) { InheritSteps(cpuset, Path, file, missing, clones, steps); }
+        }
+        if (Host.Kind == CgroupKind.V2)
+        {
+            foreach (var (folder, lines) in ToEnable(Host.Unified!, Enabled(controllers))) { steps.Add($"{folder}/cgroup.subtree_control: -> {lines}"); }
+        }
+        return steps;
+    }
+
+    /// <returns>What the group will have then.</returns>
+    static string InheritSteps(CgroupHierarchy cpuset, string path, string file, List<string> missing, bool clones, List<string> steps)
+    {
+        var folder = cpuset.Folder(path);
+        var isNew = missing.Contains(folder);
+        if (!isNew && CgroupFiles.ReadText(folder, file) is { Length: > 0 } now) { return now; }
+        if (path == "/") { return ""; }
+        var value = InheritSteps(cpuset, CgroupPath.Parent(path), file, missing, clones, steps);
+        if (!isNew || !clones) { steps.Add($"{folder}/{file}: -> {value}"); }
+        return value;
+    }
+
+    /// <summary>The files that <see cref="Kill"/> writes besides its signals, as <c>FILE: -> VALUE</c>.</summary>
+    public List<string> KillSteps()
+    {
+        var steps = new List<string>();
+        if (Host.Unified is { } unified && CgroupFiles.Exists(unified.Folder(Path), "cgroup.kill")) { steps.Add($"{unified.Folder(Path)}/cgroup.kill: -> 1"); }
+        if (Host.Find("freezer") is not { Version: 1 } freezer) { return steps; }
+        foreach (var path in (List<string>)[Path, .. Below()])
+        {
+            if (CgroupFiles.Exists(freezer.Folder(path), "freezer.state")) { steps.Add($"{freezer.Folder(path)}/freezer.state: -> THAWED"); }
+        }
+        return steps;
     }
 
     /// <summary>The folders in which it exists.</summary>
@@ -68,8 +111,14 @@ public sealed partial class ControlGroup
     /// <exception cref="CgroupNotSupportedException">There is no v2 tree; on v1 every group takes threads.</exception>
     public void MakeThreaded()
     {
-        if (Host.Unified is not { } unified) { throw new CgroupNotSupportedException("Threaded", "this host has no v2 tree; v1 groups take threads as they are"); }
+        var unified = RequireUnified();
         var errno = CgroupFiles.TryWrite(unified.Folder(Path), "cgroup.type", "threaded");
         if (errno != 0) { throw CgroupRefusal.Of(unified.Folder(Path), "cgroup.type", "threaded", errno); }
     }
+
+    /// <summary>The write of <see cref="MakeThreaded"/>.</summary>
+    /// <exception cref="CgroupNotSupportedException">There is no v2 tree.</exception>
+    public string ThreadedStep => $"{RequireUnified().Folder(Path)}/cgroup.type: -> threaded";
+
+    CgroupHierarchy RequireUnified() => Host.Unified ?? throw new CgroupNotSupportedException("Threaded", "this host has no v2 tree; v1 groups take threads as they are");
 }

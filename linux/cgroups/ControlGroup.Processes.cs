@@ -175,7 +175,7 @@ public sealed unsafe partial class ControlGroup
             // A process that was just forked may miss the first word, so that it is said again until all have heard it.
             for (var attempt = 0; attempt < 500; attempt++)
             {
-                CgroupFiles.Set(folder, "freezer.state", frozen ? "FROZEN" : "THAWED");
+                Write(folder, "freezer.state", frozen ? "FROZEN" : "THAWED");
                 if (!frozen || CgroupFiles.ReadText(folder, "freezer.state") == "FROZEN") { return true; }
                 // v1 tells nobody when the last one has stopped.
                 Libc.poll(null, 0, attempt < 10 ? 1 : 4);
@@ -183,8 +183,13 @@ public sealed unsafe partial class ControlGroup
             return false;
         }
         if (Host.Unified is not { } unified) { throw new CgroupNotSupportedException("freezer", "the controller is mounted nowhere on this host"); }
-        CgroupFiles.Set(unified.Folder(Path), "cgroup.freeze", frozen ? 1 : 0);
+        Write(unified.Folder(Path), "cgroup.freeze", frozen ? "1" : "0");
         return !frozen || CgroupTree.WaitEvent(unified.Folder(Path), "frozen"u8, 1, 2000);
+    }
+
+    static void Write(string folder, string file, string value)
+    {
+        if (CgroupFiles.TryWrite(folder, file, value) is not 0 and var errno) { throw CgroupRefusal.Of(folder, file, value, errno); }
     }
 
     /// <summary>

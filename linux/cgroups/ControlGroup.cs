@@ -69,7 +69,7 @@ public sealed partial class ControlGroup
                 InheritCpuSet(cpuset.MountPoint, cpuset.Folder(Path), "cpuset.mems");
             }
             // Only now: the new folder keeps its parents from being removed as empty meanwhile.
-            if (Host.Kind == CgroupKind.V2) { EnableControllers(Host.Unified!, controllers is null ? V2Controllers : [.. controllers]); }
+            if (Host.Kind == CgroupKind.V2) { EnableControllers(Host.Unified!, Enabled(controllers)); }
         }
         catch
         {
@@ -81,6 +81,8 @@ public sealed partial class ControlGroup
         }
         return System.Numerics.BitOperations.PopCount(made) == folders.Length;
     }
+
+    static string[] Enabled(IReadOnlyCollection<string>? controllers) => controllers is null ? V2Controllers : [.. controllers];
 
     static bool Wanted(CgroupHierarchy hierarchy, IReadOnlyCollection<string>? controllers)
     {
@@ -124,27 +126,32 @@ public sealed partial class ControlGroup
     /// elsewhere) is left out: whoever then sets a limit of it is told by name.</summary>
     void EnableControllers(CgroupHierarchy tree, string[] controllers)
     {
+        foreach (var (folder, lines) in ToEnable(tree, controllers))
+        {
+            if (CgroupFiles.TryWrite(folder, "cgroup.subtree_control", lines) == 0) { continue; }
+            // All or nothing is the kernel's rule for one write.
+            foreach (var one in lines.Split(' ')) { CgroupFiles.TryWrite(folder, "cgroup.subtree_control", one); }
+        }
+    }
+
+    /// <summary>What each ancestor's <c>cgroup.subtree_control</c> is to be told, from the top down.</summary>
+    List<(string Folder, string Lines)> ToEnable(CgroupHierarchy tree, string[] controllers)
+    {
         var lines = "";
         foreach (var controller in controllers)
         {
             if (tree.Has(controller)) { lines += (lines.Length > 0 ? " +" : "+") + controller; }
         }
-        if (lines.Length == 0) { return; }
-
+        var todo = new List<(string, string)>();
         // Mostly only the last ancestor is new: look upwards first, then enable on the way down.
-        var todo = new List<string>();
-        for (var path = Path; path != "/";)
+        for (var path = Path; lines.Length > 0 && path != "/";)
         {
             path = CgroupPath.Parent(path);
             if (EnablesAll(tree.Folder(path), tree, controllers)) { break; }
-            todo.Add(tree.Folder(path));
+            todo.Add((tree.Folder(path), lines));
         }
-        for (var i = todo.Count - 1; i >= 0; i--)
-        {
-            if (CgroupFiles.TryWrite(todo[i], "cgroup.subtree_control", lines) == 0) { continue; }
-            // All or nothing is the kernel's rule for one write.
-            foreach (var one in lines.Split(' ')) { CgroupFiles.TryWrite(todo[i], "cgroup.subtree_control", one); }
-        }
+        todo.Reverse();
+        return todo;
     }
 
     static bool EnablesAll(string folder, CgroupHierarchy tree, string[] controllers)

@@ -34,6 +34,8 @@ sealed partial class LimitPlan
             try { page = ResourceValues.PageSize(size); }
             catch (CgroupException) { throw Invalid(nameof(change.HugePageLimit), size, "a page size is like 2MB or 1GB"); }
             if (bytes < -1) { throw Invalid(nameof(change.HugePageLimit), bytes, "it is a number of bytes, or -1 for no limit"); }
+            // The kernel counts whole pages, and would make less of it without a word.
+            if (bytes > 0 && bytes % BytesOf(page) != 0) { throw Invalid(nameof(change.HugePageLimit), bytes, $"it is a multiple of the page size, {page}"); }
             var suffix = version == 1 ? ".limit_in_bytes" : ".max";
             var value = version == 1 ? Text(bytes) : Max(bytes);
             Add(nameof(change.HugePageLimit), folder, $"hugetlb.{page}{suffix}", value);
@@ -42,6 +44,9 @@ sealed partial class LimitPlan
             if (CgroupFiles.Exists(folder, reserved)) { Add(nameof(change.HugePageLimit), folder, reserved, value); }
         }
     }
+
+    static long BytesOf(string page) => long.TryParse(page.AsSpan(0, page.Length - 2), NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is > 0 and <= 1024 * 1024
+        ? count << (page[^2] switch { 'K' => 10, 'M' => 20, _ => 30 }) : 1;
 
     void Rdma()
     {

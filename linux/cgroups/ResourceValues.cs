@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Containers.Linux.Cgroups;
 
-/// <summary>How v1's numbers, which specs are written in, become v2's. The same as in runc, so that a spec means the same under both.</summary>
+/// <summary>How v1's numbers, which specs are written in, become v2's. The same as in runc, so that a spec means the same under both. What users ask for by
+/// our own words keeps its proportion on both.</summary>
 public static class ResourceValues
 {
     /// <summary>CPU shares (2 … 262144) as a weight (1 … 10000). Shares beyond the range count as its ends.</summary>
@@ -11,8 +12,12 @@ public static class ResourceValues
     /// <summary>The fewest shares that make this weight.</summary>
     public static ulong WeightToShares(ulong weight) => 2 + ((Math.Clamp(weight, 1, 10000) - 1) * 262142 + 9998) / 9999;
 
-    /// <summary>Shares (v1) of a weight (v2), so that whoever turns them back gets the same weight; the kernel's defaults stay a pair.</summary>
-    public static ulong SharesOf(long weight) => weight == 100 ? 1024 : WeightToShares((ulong)weight);
+    /// <summary>Shares (v1) in the proportion of weights (v2), by the kernel's defaults of 1024 and 100: three times the weight is three times the time. What
+    /// runc makes of a spec's shares is no proportion, so that it has no part in what a user asks for as a weight.</summary>
+    public static ulong SharesOf(long weight) => Math.Max(2, ((ulong)weight * 1024 + 50) / 100);
+
+    /// <summary>The weight (1 … 10000) in the proportion of shares (v1).</summary>
+    public static long WeightOf(long shares) => Math.Clamp((shares * 100 + 512) / 1024, 1, 10000);
 
     /// <summary>A block I/O weight (10 … 1000) as io.weight (1 … 10000).</summary>
     public static ulong BlkioToIoWeight(ushort weight) => 1 + (ulong)(Math.Clamp(weight, (ushort)10, (ushort)1000) - 10) * 9999 / 990;

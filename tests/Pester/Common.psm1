@@ -67,6 +67,29 @@ function Start-Sleeper([string] $Id, [string] $Rootfs) {
     New-Container $Id -RootfsPath $Rootfs -ArgumentList sleep, 1000 | Start-ContainerTask -PassThru
 }
 
+# Starts a shell script inside a control group; nothing of it runs before it is in there. Its output waits in StandardOutput.
+function Start-InCgroup([string] $Path, [string] $Script) {
+    $start = [System.Diagnostics.ProcessStartInfo]::new('/bin/sh', [string[]] ('-c', "read go; $Script"))
+    $start.RedirectStandardInput = $start.RedirectStandardOutput = $start.RedirectStandardError = $true
+    $process = [System.Diagnostics.Process]::Start($start)
+    try { Add-CgroupProcess $Path -ProcessId $process.Id -ErrorAction Stop }
+    catch {
+        $process.Kill()
+        throw
+    }
+    $process.StandardInput.WriteLine('go')
+    $process
+}
+
+# Runs a script that mounts hierarchies at $point, in a mount namespace of its own, so that no other program of this host meets them. A hierarchy is
+# the kernel's for all that, so that they take turns; hugetlb has its lock with those who mount it for crun.
+function Invoke-Apart([string] $Script, [string] $Lock = '/run/lock/containers-hierarchies.lock') {
+    $point = "$store/hierarchy"
+    $null = New-Item $point -ItemType Directory -Force
+    $pwsh = (Get-Process -Id $PID).Path
+    flock $Lock unshare -m --propagation private $pwsh -NoProfile -NonInteractive -Command "`$ErrorActionPreference = 'Stop'; `$PSStyle.OutputRendering = 'PlainText'; Import-Module '$module'; `$point = '$point'; `$top = '/$mark'; $Script" 2>&1
+}
+
 # A pwsh of its own, for what can happen once in a process only. Gives its output lines.
 function Invoke-FreshPwsh([string] $Script) {
     $pwsh = (Get-Process -Id $PID).Path

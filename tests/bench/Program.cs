@@ -42,6 +42,7 @@ if (pwsh is not null)
 {
     Cmdlets.Measure(pwsh, module, bundle, runs);
     Namespaces.Measure(pwsh, module, bundle);
+    Cgroups.Measure(pwsh, module, bundle);
 }
 return 0;
 

@@ -161,10 +161,13 @@ public sealed class EngineSpecTests : IDisposable
         var r = Build(o =>
         {
             o.Memory = 64 << 20; o.MemorySwap = 128 << 20; o.MemoryReservation = 32 << 20;
-            o.Cpu = 0.5; o.CpuWeight = 100; o.CpuSet = "0"; o.ProcessLimit = 20;
+            o.Cpu = 0.5; o.CpuWeight = 300; o.CpuSet = "0"; o.ProcessLimit = 20;
         }).Linux!.Resources!;
         Assert.Equal((64L << 20, 128L << 20, 32L << 20), (r.Memory!.Limit, r.Memory.Swap, r.Memory.Reservation));
-        Assert.Equal((50_000L, 100_000ul, 1024ul, "0"), (r.Cpu!.Quota, r.Cpu.Period, r.Cpu.Shares, r.Cpu.Cpus));
+        Assert.Equal((50_000L, 100_000ul, "0"), (r.Cpu!.Quota, r.Cpu.Period, r.Cpu.Cpus));
+        // v1 has the weight as shares in its proportion, v2 as it is.
+        if (File.Exists("/sys/fs/cgroup/cgroup.controllers")) { Assert.Equal((null, "300"), (r.Cpu.Shares, r.Unified!["cpu.weight"])); }
+        else { Assert.Equal((3072ul, null), (r.Cpu.Shares, r.Unified)); }
         Assert.Equal(20, r.Pids!.Limit);
     }
 

@@ -83,7 +83,7 @@ public class ControlGroupLiveTests
         });
         var limits = live.Group.ReadLimits();
         Assert.Equal((64 << 20, 128 << 20, 32 << 20, 10), (limits.Memory, limits.MemorySwap, limits.MemoryReservation, limits.Swappiness));
-        Assert.Equal((512, 20), (limits.CpuShares, limits.CpuWeight));
+        Assert.Equal((512, 50), (limits.CpuShares, limits.CpuWeight));
         Assert.Equal((TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(1)), (limits.CpuQuota, limits.CpuPeriod, limits.CpuBurst));
         Assert.Equal(("0", 20), (limits.Cpus, limits.Pids));
     }

@@ -80,6 +80,39 @@ public sealed class GroupsLiveTests
     }
 
     [CgroupFact]
+    public void APlanToMakeHasEveryStepAndAPlanToKillEveryWrite()
+    {
+        using var live = new LiveGroup();
+        if (live.Host.Find("cpuset") is not { Version: 1 } cpuset) { return; }
+        var group = live.Host.Group(live.Parent + "/new/below");
+        var steps = group.CreateSteps(group.MissingFolders());
+        Assert.Equal(live.Host.Hierarchies.Count * 2, steps.Count(step => step.StartsWith("mkdir ", StringComparison.Ordinal)));
+        live.Make(group);
+        foreach (var path in new[] { live.Parent + "/new", group.Path })
+        {
+            foreach (var file in new[] { "cpuset.cpus", "cpuset.mems" })
+            {
+                var full = $"{live.Host.Group(path).FolderIn(cpuset)}/{file}";
+                Assert.Contains($"{full}: -> {File.ReadAllText(full).Trim()}", steps);
+            }
+        }
+        Assert.Empty(group.CreateSteps(group.MissingFolders()));
+        if (live.Host.Find("freezer") is { Version: 1 } freezer) { Assert.Contains($"{group.FolderIn(freezer)}/freezer.state: -> THAWED", live.Host.Group(live.Parent + "/new").KillSteps()); }
+    }
+
+    [CgroupFact]
+    public void OneThatHasEndedIsNotMoved()
+    {
+        using var live = new LiveGroup();
+        // The second sleep never collects the first.
+        var child = live.Start("sleep 0 & exec sleep 1000", live.Host.Group(live.Parent));
+        var ended = 0;
+        Assert.True(SpinWait.SpinUntil(() => int.TryParse(File.ReadAllText($"/proc/{child.Id}/task/{child.Id}/children").Trim(), out ended)
+            && File.ReadAllText($"/proc/{ended}/stat").Contains(") Z ", StringComparison.Ordinal), TimeSpan.FromSeconds(20)));
+        Assert.Equal("ProcessNotFound", Assert.Throws<CgroupException>(() => live.Group.Move(ended)).Id);
+    }
+
+    [CgroupFact]
     public void ADomainTakesNoProcessWhenItIsThreaded()
     {
         using var live = new LiveGroup();

@@ -224,6 +224,7 @@ public sealed class LimitPlanTests
         { "v1", new() { Swappiness = 101 }, "InvalidLimit" },
         { "v1", new() { Cpu = 0 }, "InvalidLimit" },
         { "v2", new() { CpuWeight = 10001 }, "InvalidLimit" },
+        { "v2", new() { HugePageLimit = new Dictionary<string, long> { ["2MB"] = 3 << 20 } }, "InvalidLimit" },
         { "v2", new() { CpuIdle = true, CpuWeight = 5 }, "InvalidLimit" },
         { "v2", new() { CpuBurst = TimeSpan.FromMilliseconds(1) }, "InvalidLimit" },
         { "v2", new() { CpuSet = "0-9" }, "InvalidLimit" },

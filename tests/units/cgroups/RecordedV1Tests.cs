@@ -149,7 +149,7 @@ public sealed class RecordedV1Tests : IDisposable
         Assert.Equal((3, null, 11, 20, null), (stats.Pids, stats.PidsLimit, stats.IoReadBytes, stats.IoWriteBytes, stats.IoReadOperations));
         Assert.Null(stats.MemoryPressure);
         var limits = Group.ReadLimits();
-        Assert.Equal((null, null, 1024, 39), (limits.Memory, limits.CpuQuota, limits.CpuShares, limits.CpuWeight));
+        Assert.Equal((null, null, 1024, 100), (limits.Memory, limits.CpuQuota, limits.CpuShares, limits.CpuWeight));
         Assert.Equal([new("8:0", 100, null, null, null), new("8:16", 200, null, null, 7)], limits.Io);
         Assert.Empty(limits.HugePages);
     }

@@ -35,6 +35,23 @@ public sealed class RecordedV2Tests : IDisposable
     }
 
     [Fact]
+    public void A_plan_to_make_has_every_folder_and_every_controller_that_is_enabled()
+    {
+        recorded.Write(2, "/", "cgroup.subtree_control", "cpuset cpu io memory hugetlb pids rdma misc\n");
+        recorded.Write(2, "/a", "cgroup.subtree_control", "");
+        var group = recorded.Host.Group("/a/b/c");
+        var root = recorded.Host.Unified!.MountPoint;
+        Assert.Equal(
+        [
+            $"mkdir {root}/a/b", $"mkdir {root}/a/b/c", $"{root}/a/cgroup.subtree_control: -> +cpu +pids", $"{root}/a/b/cgroup.subtree_control: -> +cpu +pids",
+        ], group.CreateSteps(group.MissingFolders(["cpu", "pids"]), ["cpu", "pids"]));
+        Assert.Equal($"{root}/a/b/c/cgroup.type: -> threaded", group.ThreadedStep);
+        Assert.False(recorded.Has(2, "/a/b"));
+        group.Create(["cpu", "pids"]);
+        Assert.Equal("+cpu +pids", recorded.Read(2, "/a", "cgroup.subtree_control"));
+    }
+
+    [Fact]
     public void Controllers_that_the_root_does_not_offer_are_not_asked_for()
     {
         recorded.Write(2, "/", "cgroup.controllers", "memory pids newest\n");

@@ -31,6 +31,14 @@ public class ResourceValuesTests
             ResourceValues.SharesToWeight(Math.Min(a, b)) <= ResourceValues.SharesToWeight(Math.Max(a, b))));
 
     [Fact]
+    public void Weights_that_users_name_become_shares_of_the_same_proportion_and_are_read_back()
+    {
+        Assert.Equal((1024ul, 3072ul, 10ul, 102400ul), (ResourceValues.SharesOf(100), ResourceValues.SharesOf(300), ResourceValues.SharesOf(1), ResourceValues.SharesOf(10000)));
+        for (long weight = 1; weight <= 10000; weight++) { Assert.Equal(weight, ResourceValues.WeightOf((long)ResourceValues.SharesOf(weight))); }
+        Assert.Equal((1, 10000), (ResourceValues.WeightOf(2), ResourceValues.WeightOf(262144)));
+    }
+
+    [Fact]
     public void Every_weight_has_shares_that_make_it_and_no_fewer_do()
     {
         for (ulong weight = 1; weight <= 10000; weight++)
