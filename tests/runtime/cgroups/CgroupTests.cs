@@ -157,7 +157,7 @@ public sealed class CgroupTests : RuntimeTest
             Runtime.Do("delete", "--force", id).Ends(0);
         foreach (var parent in parents)
         {
-            foreach (var hierarchy in Directory.EnumerateDirectories("/sys/fs/cgroup"))
+            foreach (var hierarchy in Directory.EnumerateDirectories("/sys/fs/cgroup").Append("/sys/fs/cgroup"))
             {
                 Assert.False(Directory.Exists($"{hierarchy}/{parent}/child"));
                 if (Directory.Exists($"{hierarchy}/{parent}"))
@@ -218,7 +218,7 @@ public sealed class CgroupTests : RuntimeTest
     [RuntimeFact]
     public void Groups_that_the_container_made_go_with_it()
     {
-        var bundle = NewBundle().Shell("mkdir -p /sys/fs/cgroup/pids/inner/deeper && sleep 1000").Change(b =>
+        var bundle = NewBundle().Shell("cd /sys/fs/cgroup; test -d pids && cd pids; mkdir -p inner/deeper && sleep 1000").Change(b =>
             b.Mounts.Single(mount => (string?)mount!["type"] == "cgroup")!["options"] = Bundle.Strings("nosuid", "noexec", "nodev"));
         var (id, pid) = Start(bundle);
         var inner = Path.Combine(GroupOf(pid, "pids"), "inner/deeper");

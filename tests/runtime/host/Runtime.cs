@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 
 namespace Containers.Tests.Runtime;
@@ -86,7 +87,8 @@ sealed class RuntimeFactAttribute : FactAttribute
         set => Skip = UnderTest.IsCrun ? "crun: " + (field = value) : Skip;
     }
 
-    public RuntimeFactAttribute() => Skip = Native.geteuid() == 0 ? null : "needs root";
+    public RuntimeFactAttribute([CallerFilePath] string file = "", [CallerMemberName] string test = "") =>
+        Skip = Native.geteuid() == 0 ? Differences.Reason(file, test) : "needs root";
 }
 
 sealed class RuntimeTheoryAttribute : TheoryAttribute
@@ -103,5 +105,6 @@ sealed class RuntimeTheoryAttribute : TheoryAttribute
         set => Skip = UnderTest.IsCrun ? "crun: " + (field = value) : Skip;
     }
 
-    public RuntimeTheoryAttribute() => Skip = Native.geteuid() == 0 ? null : "needs root";
+    public RuntimeTheoryAttribute([CallerFilePath] string file = "", [CallerMemberName] string test = "") =>
+        Skip = Native.geteuid() == 0 ? Differences.Reason(file, test) : "needs root";
 }
