@@ -12,6 +12,8 @@ BeforeAll {
     $root = $store.Rootfs
     $top = "/$($store.Mark)"
     $null = New-Cgroup $top
+    # Before the rest of a busy host, which would leave too little to measure.
+    Set-CgroupLimit $top -CpuWeight 10000
     # The processors that this process may use, so that a test can choose one.
     $processors = foreach ($part in ((Get-Content /proc/self/status) -match '^Cpus_allowed_list' -replace '.*:\s*').Split(',')) {
         $from, $to = $part.Split('-')

@@ -92,12 +92,9 @@ Describe 'A process that is gone' {
         $lives = Start-Process sleep 1000 -PassThru
         try {
             # the second sleep never asks for the end of the first
-            $zombie = $null
-            foreach ($try in 1..200) {
-                $zombie = Get-Content "/proc/$($ended.Id)/task/$($ended.Id)/children" | ForEach-Object Trim
-                if ($zombie -and (Get-Content "/proc/$zombie/stat") -match '\) Z ') { break }
-                Start-Sleep -Milliseconds 50
-            }
+            $first = $ended.Id
+            Wait-Until { (Get-Content "/proc/$first/task/$first/children") -and (Get-Content "/proc/$((Get-Content "/proc/$first/task/$first/children").Trim())/stat") -match '\) Z ' } 'the end of the first'
+            $zombie = (Get-Content "/proc/$first/task/$first/children").Trim()
             Add-CgroupProcess "$top/p" -ProcessId $zombie, 2147483646, $lives.Id -ErrorVariable errors -ErrorAction SilentlyContinue
             $errors.FullyQualifiedErrorId -replace ',.*' | Should -Be 'ProcessNotFound', 'ProcessNotFound'
             $errors.TargetObject | Should -Be $zombie, 2147483646
