@@ -73,21 +73,14 @@ public sealed partial class ImageStore
         var name = o.Image!;
         // What is no name, such as the beginning of a digest, can only be here.
         var nameable = ImageReference.TryParse(name, out _) && !name.StartsWith("sha256:", StringComparison.Ordinal) && !name.StartsWith("sha512:", StringComparison.Ordinal);
-        IReadOnlyList<string> names = nameable ? [.. RegistriesConf.Load(engine.Options.Registries.RegistriesConf).Candidates(name).Select(c => c.ToString()).Prepend(name)] : [name];
         if (o.Pull != ImagePullPolicy.Always || !nameable)
         {
-            foreach (var one in names)
-            {
-                try
-                {
-                    var manifests = graph.Manifests(Find(one, ns));
-                    // For another platform its content may not have been fetched; a name that has none at all is refused later, by what it lacks.
-                    var chosen = ImageGraph.Choose(manifests, platform ?? ImagePlatform.Host);
-                    if (o.Pull == ImagePullPolicy.Never || !nameable || (chosen is not null && chosen.Blobs.All(b => engine.Content.Find(Digest.Parse(b.Digest)) is not null)) || (chosen is null && platform is null)) { return one; }
-                }
-                catch (ContainerException e) when (e.Id == ErrorIds.ImageNotFound) { }
-            }
-            if (o.Pull == ImagePullPolicy.Never || !nameable) { throw NotFound(name, ns); }
+            var needed = o.Pull == ImagePullPolicy.Missing && nameable;
+            if (IsPresent(name, ns, platform, needed)) { return name; }
+            // What a short name may stand for is looked up only when it is needed: a container of what is here starts without.
+            if (nameable && ImageReference.IsShort(name)
+                && RegistriesConf.Load(engine.Options.Registries.RegistriesConf).Candidates(name).FirstOrDefault(c => IsPresent(c.ToString(), ns, platform, needed)) is { } other) { return other.ToString(); }
+            if (!needed) { throw NotFound(name, ns); }
         }
         var way = o.Registry ?? new RegistryOptions();
         var pull = new ImagePullOptions
@@ -96,5 +89,18 @@ public sealed partial class ImageStore
         };
         var image = await ReceiveAsync(name, pull, cancel).ConfigureAwait(false);
         return image.Reference ?? image.Digest;
+    }
+
+    // For another platform the content may not have been fetched; an image that is for none at all is refused later, by what it lacks.
+    bool IsPresent(string name, string ns, ImagePlatform? platform, bool whole)
+    {
+        try
+        {
+            var image = Find(name, ns);
+            if (!whole) { return true; }
+            var chosen = ImageGraph.Choose(graph.Manifests(image), platform ?? ImagePlatform.Host);
+            return chosen is null ? platform is null : chosen.Blobs.All(b => engine.Content.Find(Digest.Parse(b.Digest)) is not null);
+        }
+        catch (ContainerException e) when (e.Id == ErrorIds.ImageNotFound) { return false; }
     }
 }

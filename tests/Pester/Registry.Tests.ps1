@@ -1,6 +1,7 @@
 # Registries as a user types them, against Debian's docker-registry on a port of loopback that it chooses itself.
 
 BeforeDiscovery {
+    $skopeo = [bool](Get-Command skopeo -CommandType Application -ErrorAction Ignore)
     $without = if (-not (Get-Command docker-registry -CommandType Application -ErrorAction Ignore)) { 'no docker-registry on PATH' }
 }
 
@@ -86,6 +87,16 @@ Describe 'A registry for everybody' -Skip:([bool] $without) {
         $image | Should -BeOfType Containers.ContainerImage
         $image.Digest | Should -Be $pushed.Digest
         (Test-ContainerImage "$open/tools/busybox:2").IsComplete | Should -BeTrue
+    }
+
+    It 'gives skopeo what came from here, and gives us what came from skopeo' -Skip:(-not $skopeo) {
+        $image = Receive-ContainerImage "$open/tools/busybox:2" -PlainHttp
+        skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$open/tools/busybox:2" | Should -Be $image.Digest
+        skopeo copy --quiet --src-tls-verify=false --dest-tls-verify=false "docker://$open/tools/busybox:2" "docker://$closed/skopeo/busybox:1" --dest-creds alice:s3cret-word
+        $LASTEXITCODE | Should -Be 0
+        # It compresses on its way, so that digests differ; what is in the layer does not.
+        (Receive-ContainerImage "$closed/skopeo/busybox:1" -PlainHttp -Credential $alice).Layers.DiffId | Should -Be $image.Layers.DiffId
+        Remove-ContainerImage "$closed/skopeo/busybox:1"
     }
 
     It 'tells what it has' {

@@ -210,6 +210,19 @@ public sealed class ConfigTests : RegistryTest
     }
 
     [Fact]
+    public async Task A_proxy_of_the_environment_is_used_as_it_is_at_this_moment()
+    {
+        var proxy = Http();
+        proxy.AddImage("a", "1", ["layer"]);
+        // Nobody else's: the other tests are on loopback, which goes by no proxy.
+        var before = Environment.GetEnvironmentVariable("http_proxy");
+        Environment.SetEnvironmentVariable("http_proxy", proxy.Address);
+        try { await Engine.Images.ReceiveAsync("registry.invalid/a:1", Pull(http: true), Limit); }
+        finally { Environment.SetEnvironmentVariable("http_proxy", before); }
+        Assert.All(proxy.Requests, r => Assert.Equal("registry.invalid", r.Header("host")));
+    }
+
+    [Fact]
     public void Toml_is_read()
     {
         var found = TomlReader.Read(Encoding.UTF8.GetBytes("""

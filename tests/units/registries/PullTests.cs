@@ -97,6 +97,33 @@ public sealed class PullTests : RegistryTest
         Assert.True((await Engine.Images.TestAsync($"{registry.Host}/big:1", read: true, "t", Limit)).IsComplete);
     }
 
+    [Fact]
+    public async Task Many_at_once_fetch_a_layer_once()
+    {
+        var registry = Http();
+        var made = registry.AddImage("big", "1", [string.Concat(Enumerable.Range(0, 100_000)), "another"]);
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => NewEngine(new RegistryLimits()).Images.ReceiveAsync($"{registry.Host}/big:1", Pull(http: true), Limit)));
+        foreach (var layer in made.Layers) { Assert.Single(registry.Requests, r => r.Path.EndsWith(layer)); }
+        Assert.True((await Engine.Images.TestAsync($"{registry.Host}/big:1", read: true, "t", Limit)).IsComplete);
+        Assert.Empty(Folders.Entries(Engine.Paths.Ingests));
+        Assert.Empty(Folders.Entries(Engine.Paths.Leases));
+    }
+
+    [Fact]
+    public async Task A_container_of_what_is_here_needs_no_configuration_of_registries()
+    {
+        var registry = Http();
+        registry.AddImage("library/app", "1", ["layer"]);
+        Engine.Images.Tag((await ReceiveAsync(registry, "library/app:1")).Reference!, "app:1", containerNamespace: "t");
+        File.WriteAllText(RegistriesFile, "nonsense");
+        registry.Forget();
+        // Found, and then refused because its layer is no archive, or because nothing is there to unpack it.
+        var failure = await Assert.ThrowsAsync<ContainerException>(() => Engine.Containers.CreateAsync(new ContainerCreateOptions { ContainerNamespace = "t", Image = "app:1", Platform = "linux/amd64", Runtime = "/bin/true" }, Limit));
+        Assert.NotEqual(ErrorIds.RegistryConfigInvalid, failure.Id);
+        await Failing(ErrorIds.RegistryConfigInvalid, Engine.Containers.CreateAsync(new ContainerCreateOptions { ContainerNamespace = "t", Image = "other:1", Runtime = "/bin/true" }, Limit));
+        Assert.Empty(registry.Requests);
+    }
+
     // Sends from where it was asked to, at most a third, and hangs up.
     static TestResponse Broken(TestRequest request, byte[] content) => new(0)
     {

@@ -6,17 +6,17 @@ namespace Containers.Tests.Units;
 public abstract class RegistryTest : IDisposable
 {
     readonly List<IDisposable> owned = [];
+    TestCertificates? certificates;
 
     protected RegistryTest()
     {
         Folder = Directory.CreateTempSubdirectory("registry-").FullName;
         File.SetUnixFileMode(Folder, (UnixFileMode)0x1c0);
-        Certificates = Own(new TestCertificates());
         Engine = NewEngine(new RegistryLimits { Backoff = TimeSpan.FromMilliseconds(10) });
     }
 
     protected string Folder { get; }
-    internal TestCertificates Certificates { get; }
+    internal TestCertificates Certificates => certificates ??= Own(new TestCertificates());
     protected ContainerEngine Engine { get; private set; }
     protected List<string> Log { get; } = [];
     protected string ConfigJson => Path.Combine(Folder, "docker/config.json");

@@ -183,7 +183,8 @@ sealed class TestRegistry : IDisposable
         var headers = lines[1..].Select(l => l.Split(':', 2)).ToDictionary(p => p[0].Trim().ToLowerInvariant(), p => p[1].Trim());
         var body = new byte[headers.TryGetValue("content-length", out var length) ? int.Parse(length) : 0];
         await stream.ReadExactlyAsync(body, ending.Token);
-        var uri = new Uri("http://any" + first[1]);
+        // Of a proxy all of the address is asked for.
+        var uri = new Uri(first[1].StartsWith('/') ? "http://any" + first[1] : first[1]);
         var query = uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Select(p => p.Split('=', 2)).GroupBy(p => p[0]).ToDictionary(g => g.Key, g => string.Join(' ', g.Select(p => p.Length > 1 ? Uri.UnescapeDataString(p[1]) : "")));
         return new TestRequest(first[0], Uri.UnescapeDataString(uri.AbsolutePath), query, headers, body);
     }
