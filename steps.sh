@@ -244,7 +244,7 @@ step_bench() {
 # ---- tests ---------------------------------------------------------------------------------------------------------------
 
 step_tests() {
-    local print; print=$(fingerprint $common linux engine cmdlets native-helper tests/units tests/runtime)
+    local print; print=$(fingerprint $common linux engine cmdlets native-helper tests/units tests/runtime docs/runtime-differences.md)
     up_to_date tests "$print" "$root/.build/bin/Containers.Tests.Units/release/Containers.Tests.Units.dll" && return
     say "building the tests"
     quiet_dotnet build tests/units/Containers.Tests.Units.csproj

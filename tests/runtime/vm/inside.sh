@@ -2,6 +2,7 @@
 # The machine's one service: the tests, and one line of counts for who started the machine.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 export DOTNET_ROOT=/opt/dotnet DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_TieredPGO=0
+export CONTAINERS_TEST_SLOW=1
 export PSRUN=/opt/psrun/psrun CONTAINERS_PSRUN=/opt/psrun/psrun
 cd /root
 uname -a
