@@ -73,7 +73,9 @@ public sealed class IdMappedMountTests : RuntimeTest
                 b.Mounts[^1]!["gidMappings"] = Map(0, 6000, 10);
             })).Ends(0).Stdout;
             Assert.Equal("5000\n0\n", Seen("idmap"));
-            Assert.Equal("5000\n5000\n", Seen("ridmap"));
+            // A tmpfs can be mapped since Linux 6.3.
+            if (Environment.OSVersion.Version >= new Version(6, 3))
+                Assert.Equal("5000\n5000\n", Seen("ridmap"));
         }
         finally
         {

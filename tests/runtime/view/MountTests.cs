@@ -35,8 +35,9 @@ public sealed class MountTests : RuntimeTest
             ("/dev/shm", "tmpfs", ["nosuid", "nodev", "noexec"]),
             ("/dev/mqueue", "mqueue", ["nosuid", "nodev", "noexec"]),
             ("/sys", "sysfs", ["ro", "nosuid", "nodev", "noexec"]),
-            ("/sys/fs/cgroup", "tmpfs", ["nosuid", "nodev", "noexec"]),
-            ("/sys/fs/cgroup/memory", "cgroup", ["ro", "nosuid", "nodev", "noexec"]),
+            .. File.Exists("/sys/fs/cgroup/cgroup.controllers")
+                ? ((string, string, string[])[])[("/sys/fs/cgroup", "cgroup2", ["ro", "nosuid", "nodev", "noexec"])]
+                : [("/sys/fs/cgroup", "tmpfs", ["nosuid", "nodev", "noexec"]), ("/sys/fs/cgroup/memory", "cgroup", ["ro", "nosuid", "nodev", "noexec"])],
         ];
         foreach (var (target, type, options) in expected)
         {
