@@ -43,21 +43,11 @@ public sealed class ExportContainerImageCommand : ImageCmdlet
                 throw new ContainerException(ErrorIds.ExportFailed, $"The file '{path}' exists. Choose another, or use -Force to replace it.", path, ContainerErrorCategory.ResourceExists);
             if (!ShouldProcess($"{string.Join(", ", names)} to {path}", "Export-ContainerImage"))
                 return;
-            ImageProgressView? view = null;
-            PumpedWork<bool> work = Begin(async (pump, token) =>
+            WithProgress($"Exporting to {path}", async (view, token) =>
             {
-                await Engine.Images.ExportAsync(names, path, Directory, Platform, ContainerNamespace, view = ShowProgress(pump, $"Exporting to {path}"), token).ConfigureAwait(false);
+                await Engine.Images.ExportAsync(names, path, Directory, Platform, ContainerNamespace, view, token).ConfigureAwait(false);
                 return true;
             });
-            try
-            {
-                work.Finish();
-            }
-            finally
-            {
-                if (!Stopping)
-                    view?.End();
-            }
             if (PassThru)
                 WriteObject(Directory ? new DirectoryInfo(path) : new FileInfo(path));
         });

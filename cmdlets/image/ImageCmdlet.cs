@@ -29,6 +29,22 @@ public abstract class ImageCmdlet : TenantCmdlet
 
     /// <summary>Shows how long work goes on: one activity for all of it, one for each layer or item.</summary>
     protected ImageProgressView ShowProgress(Pump pump, string activity) => new(this, pump, activity);
+
+    /// <summary>Does long work, and shows how far it is.</summary>
+    protected T WithProgress<T>(string activity, Func<ImageProgressView, CancellationToken, Task<T>> work)
+    {
+        ImageProgressView? view = null;
+        PumpedWork<T> begun = Begin((pump, token) => work(view = ShowProgress(pump, activity), token));
+        try
+        {
+            return begun.Finish();
+        }
+        finally
+        {
+            if (!Stopping)
+                view?.End();
+        }
+    }
 }
 
 /// <summary>The image to do something with: what has a reference by that, what has none by its digest.</summary>

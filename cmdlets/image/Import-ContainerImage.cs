@@ -53,23 +53,11 @@ public sealed class ImportContainerImageCommand : ImageCmdlet
         {
             if (!ShouldProcess(one, "Import-ContainerImage"))
                 continue;
-            ImageProgressView? view = null;
             var options = new ImageImportOptions { Reference = Reference, ContainerNamespace = ContainerNamespace, Platform = Platform, NoUnpack = NoUnpack };
-            PumpedWork<IReadOnlyList<ContainerImage>> work = Begin<IReadOnlyList<ContainerImage>>(async (pump, token) =>
-            {
-                view = ShowProgress(pump, $"Importing {one}");
-                return RootfsPath is null ? await Engine.Images.ImportAsync(one, options, view, token).ConfigureAwait(false)
-                    : [await Engine.Images.ImportRootfsAsync(one, options, view, token).ConfigureAwait(false)];
-            });
-            try
-            {
-                WriteObject(work.Finish(), enumerateCollection: true);
-            }
-            finally
-            {
-                if (!Stopping)
-                    view?.End();
-            }
+            IReadOnlyList<ContainerImage> images = WithProgress<IReadOnlyList<ContainerImage>>($"Importing {one}", async (view, token) =>
+                RootfsPath is null ? await Engine.Images.ImportAsync(one, options, view, token).ConfigureAwait(false)
+                    : [await Engine.Images.ImportRootfsAsync(one, options, view, token).ConfigureAwait(false)]);
+            WriteObject(images, enumerateCollection: true);
         }
     }
 }

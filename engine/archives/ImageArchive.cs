@@ -41,26 +41,15 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
     }
 
     /// <summary>
-    /// Makes an image of one layer from an archive of a root filesystem, which is stored as it is. It has no program of its own.
+    /// Makes an image of one layer from a root filesystem: an archive, which is stored as it is, or a folder. It has no program of its own.
     /// </summary>
-    /// <exception cref="ContainerException"><c>ArchiveNotFound</c>, <c>ArchiveInvalid</c>, <c>NotSupported</c>.</exception>
+    /// <exception cref="ContainerException"><c>ArchiveNotFound</c>, <c>ArchiveInvalid</c>, <c>PackFailed</c>.</exception>
     internal async Task<Descriptor> FromRootfsAsync(string path, ImagePlatform platform, CancellationToken cancel)
     {
-        if (Directory.Exists(path))
-        {
-            throw new ContainerException(ErrorIds.NotSupported, $"'{path}' is a folder. An image is made from an archive of one: tar -C '{path}' -cf rootfs.tar . — or use the folder itself with New-Container -RootfsPath.",
-                path, ContainerErrorCategory.NotImplemented);
-        }
         try
         {
-            Digest layer;
-            long size;
-            await using (var file = Open(path))
-            {
-                (layer, size) = await engine.Content.PutAsync(file, null, null, long.MaxValue, done => progress?.Report(new ImageProgress("Reading", path, done, file.CanSeek ? file.Length : null, false)), cancel).ConfigureAwait(false);
-            }
+            var (layer, size, diffId) = Directory.Exists(path) ? await PackedAsync(path, cancel).ConfigureAwait(false) : await StoredAsync(path, cancel).ConfigureAwait(false);
             progress?.Report(new ImageProgress("Reading", path, size, size, true));
-            var diffId = await UncompressedAsync(layer, cancel).ConfigureAwait(false);
             var config = Put(new ImageConfigRecord
             {
                 // Of the file, so that the same file gives the same image.
@@ -84,6 +73,21 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
         {
             throw new ContainerException(ErrorIds.ArchiveInvalid, $"'{path}' cannot be read: {e.Message}", path, ContainerErrorCategory.ReadError, e);
         }
+    }
+
+    async Task<(Digest Layer, long Size, Digest DiffId)> StoredAsync(string path, CancellationToken cancel)
+    {
+        await using var file = Open(path);
+        var (layer, size) = await engine.Content.PutAsync(file, null, null, long.MaxValue, done => progress?.Report(new ImageProgress("Reading", path, done, file.CanSeek ? file.Length : null, false)), cancel).ConfigureAwait(false);
+        return (layer, size, await UncompressedAsync(layer, cancel).ConfigureAwait(false));
+    }
+
+    async Task<(Digest Layer, long Size, Digest DiffId)> PackedAsync(string path, CancellationToken cancel)
+    {
+        using var ingest = Ingest.Begin(engine.Paths);
+        var packed = await Packer.WriteAsync(engine, path, Packer.Kind.Whole, [path], compress: true, ingest.FilePath, cancel).ConfigureAwait(false);
+        ingest.Publish(Digest.Parse(packed.Digest));
+        return (Digest.Parse(packed.Digest), packed.Stored, Digest.Parse(packed.DiffId));
     }
 
     static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
@@ -182,10 +186,10 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
         if (!MediaTypes.IsIndex(descriptor.MediaType) && !MediaTypes.IsManifest(descriptor.MediaType)) { return; }
         var record = engine.Images.Graph.Read(descriptor);
         foreach (var child in record.Manifests ?? []) { await CopyAsync(path, child, depth + 1, seen, cancel).ConfigureAwait(false); }
-        foreach (var blob in (IEnumerable<Descriptor?>)[record.Config, .. record.Layers ?? []])
-        {
-            if (blob is not null) { await BlobAsync(path, Digest.Parse(blob.Digest), blob.Size, cancel).ConfigureAwait(false); }
-        }
+        // Two at a time: one waits for the disk while the other is hashed.
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel };
+        var blobs = ((IEnumerable<Descriptor?>)[record.Config, .. record.Layers ?? []]).OfType<Descriptor>();
+        await Parallel.ForEachAsync(blobs, atOnce, async (blob, stop) => await BlobAsync(path, Digest.Parse(blob.Digest), blob.Size, stop).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
     async Task<bool> BlobAsync(string path, Digest digest, long size, CancellationToken cancel)

@@ -5,7 +5,7 @@ using Mono.Unix.Native;
 namespace Containers;
 
 /// <summary>Containers as files: see docs/design.md, "Files".</summary>
-public sealed class ContainerStore
+public sealed partial class ContainerStore
 {
     const int Format = 1;
     const int LongestRecord = 32 << 20;

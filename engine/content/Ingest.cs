@@ -70,6 +70,9 @@ sealed class Ingest : IDisposable
         Length = 0;
     }
 
+    /// <summary>Where psrun writes what it hashes itself; ends with <see cref="Publish"/> in place of <see cref="Commit"/>.</summary>
+    internal string FilePath => path;
+
     /// <summary>Gives the content its name.</summary>
     /// <exception cref="ContainerException"><c>DigestMismatch</c>: nothing stays of it.</exception>
     internal Digest Commit(Digest? expected)
@@ -80,13 +83,19 @@ sealed class Ingest : IDisposable
             Reset();
             throw ContentStore.Mismatch(wanted, found);
         }
+        Publish(found);
+        return found;
+    }
+
+    /// <summary>Gives what is in the file the name that follows from it.</summary>
+    internal void Publish(Digest found)
+    {
         var target = paths.Blob(found);
         Folders.Make(Path.GetDirectoryName(target)!);
         if (Libc.fsync((int)file.Handle.DangerousGetHandle()) != 0) { throw Folders.Unavailable(path, new LinuxException("fsync", path, Libc.errno)); }
         if (Stdlib.rename(path, target) != 0) { throw Folders.Unavailable(target, null); }
         Folders.Sync(Path.GetDirectoryName(target)!);
         done = true;
-        return found;
     }
 
     void Remove()

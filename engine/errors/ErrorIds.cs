@@ -42,12 +42,16 @@ public static class ErrorIds
     public const string LayerInvalid = nameof(LayerInvalid);
     public const string LayerTooLarge = nameof(LayerTooLarge);
     public const string LogNotFound = nameof(LogNotFound);
+    public const string MountExists = nameof(MountExists);
+    public const string MountFailed = nameof(MountFailed);
+    public const string MountNotFound = nameof(MountNotFound);
     public const string NamespaceExists = nameof(NamespaceExists);
     public const string NamespaceInUse = nameof(NamespaceInUse);
     public const string NamespaceNotFound = nameof(NamespaceNotFound);
     public const string NetworkNotSupported = nameof(NetworkNotSupported);
     public const string NotSupported = nameof(NotSupported);
     public const string OutputLost = nameof(OutputLost);
+    public const string PackFailed = nameof(PackFailed);
     public const string PlatformNotFound = nameof(PlatformNotFound);
     public const string ProcessNotFound = nameof(ProcessNotFound);
     public const string RegistryBlocked = nameof(RegistryBlocked);

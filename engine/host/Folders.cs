@@ -12,7 +12,12 @@ static class Folders
     /// <summary>Makes a folder and its missing parents with mode 0700.</summary>
     internal static void Make(string path)
     {
-        try { Directory.CreateDirectory(path, PrivateFolder); }
+        try
+        {
+            // One by one: .NET gives the mode to the last alone, and the missing parents what the umask leaves.
+            if (Path.GetDirectoryName(path) is { } parent && !Directory.Exists(parent)) { Make(parent); }
+            Directory.CreateDirectory(path, PrivateFolder);
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
     }
 

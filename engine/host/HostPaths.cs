@@ -15,6 +15,8 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string CollectionLock => Path.Combine(Root, "collection.lock");
     internal string AllImages => Path.Combine(Root, "images");
     internal string ImagesLock => Path.Combine(Root, "images.lock");
+    internal string Mounts => Path.Combine(Root, "mounts");
+    internal string MountsLock => Path.Combine(Root, "mounts.lock");
     internal string Snapshots => Path.Combine(Root, "snapshots");
 
     internal string Blob(Digest digest) => Path.Combine(Blobs, digest.Algorithm, digest.Hex);

@@ -39,10 +39,10 @@ public sealed partial class ImageStore
         }).ConfigureAwait(false);
     }
 
-    /// <summary>Makes an image of one layer from an archive of a root filesystem: plain, gzip or zstd. It names no program to run.</summary>
+    /// <summary>Makes an image of one layer from a root filesystem: a folder, or an archive (plain, gzip or zstd). It names no program to run.</summary>
     /// <param name="path">Absolute.</param>
     /// <param name="options"><see cref="ImageImportOptions.Reference"/> is needed; the platform is what the image says it is for, this host's by default.</param>
-    /// <exception cref="ContainerException"><c>ArchiveNotFound</c>, <c>ArchiveInvalid</c>, <c>LayerInvalid</c>, <c>NotSupported</c> for a folder …</exception>
+    /// <exception cref="ContainerException"><c>ArchiveNotFound</c>, <c>ArchiveInvalid</c>, <c>LayerInvalid</c>, <c>PackFailed</c> …</exception>
     public async Task<ContainerImage> ImportRootfsAsync(string path, ImageImportOptions options, IProgress<ImageProgress>? progress = null, CancellationToken cancel = default)
     {
         var ns = engine.NamespaceOr(options.ContainerNamespace);

@@ -9,8 +9,13 @@ public sealed partial class ImageStore
     internal async Task<Prepared> PrepareAsync(ContainerCreateOptions o, string ns, CancellationToken cancel)
     {
         var platform = o.Platform is null ? null : ImagePlatform.Parse(o.Platform);
-        var progress = o.Progress;
-        var image = Find(await PresentAsync(o, ns, platform, cancel).ConfigureAwait(false), ns);
+        return await PrepareAsync(await PresentAsync(o, ns, platform, cancel).ConfigureAwait(false), ns, platform, o.Progress, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>The same for one that is there.</summary>
+    internal async Task<Prepared> PrepareAsync(string name, string ns, ImagePlatform? platform, IProgress<ImageProgress>? progress, CancellationToken cancel)
+    {
+        var image = Find(name, ns);
         var manifest = ForPlatform(image, ImageIndexFile.NameOf(image) ?? image.Digest!, platform);
         var keys = await UnpackAsync(manifest, progress, cancel).ConfigureAwait(false);
         return new Prepared(ImageIndexFile.NameOf(image) ?? image.Digest!, image.Digest!, manifest.Descriptor.Digest!, manifest.Config!.Config ?? new ImageRunRecord(), keys);

@@ -7,6 +7,7 @@ public sealed partial class ImageStore
     readonly HostPaths paths;
     readonly ImageIndexFile index;
     readonly ImageGraph graph;
+    readonly ImageMounts mounts;
 
     internal ImageStore(ContainerEngine engine)
     {
@@ -14,6 +15,7 @@ public sealed partial class ImageStore
         paths = engine.Paths;
         index = new ImageIndexFile(paths);
         graph = new ImageGraph(engine.Content);
+        mounts = new ImageMounts(paths);
     }
 
     internal ImageGraph Graph => graph;

@@ -128,6 +128,20 @@ sealed class UnpackAnswer
     public UnpackError? Error { get; set; }
 }
 
+/// <summary>What psrun pack answers: docs/pack.md. With --list a line for each change, and the number of them at the end.</summary>
+sealed class PackAnswer
+{
+    public string? DiffId { get; set; }
+    public string? Digest { get; set; }
+    public long Size { get; set; }
+    public long Stored { get; set; }
+    public long? Entries { get; set; }
+    public string? Kind { get; set; }
+    public string? Path { get; set; }
+    public string? Type { get; set; }
+    public UnpackError? Error { get; set; }
+}
+
 sealed class UnpackError
 {
     public string? Id { get; set; }
@@ -141,4 +155,7 @@ sealed class UnpackError
 [JsonSerializable(typeof(LayoutRecord))]
 [JsonSerializable(typeof(SnapshotRecord))]
 [JsonSerializable(typeof(UnpackAnswer))]
+[JsonSerializable(typeof(PackAnswer))]
+[JsonSerializable(typeof(MountRecord))]
+[JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
 sealed partial class ImageJson : JsonSerializerContext;

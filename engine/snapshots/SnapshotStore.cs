@@ -106,7 +106,7 @@ public sealed class SnapshotStore
         }
         finally
         {
-            foreach (var i in made) { Folders.RemoveTree(Unfinished(layers[i].Key)); }
+            foreach (var i in made) { RemoveUnfinished(Unfinished(layers[i].Key)); }
             foreach (var held in locks) { held.RemoveAndDispose(); }
         }
     }
@@ -151,7 +151,7 @@ public sealed class SnapshotStore
     {
         var layer = layers[i];
         var folder = Unfinished(layer.Key);
-        Folders.RemoveTree(folder);
+        RemoveUnfinished(folder);
         Folders.Make(folder);
         var fs = Path.Combine(folder, "fs");
         Directory.CreateDirectory(fs);
@@ -213,6 +213,18 @@ public sealed class SnapshotStore
         LinuxException.Check(Libc.utimensat(Libc.AT_FDCWD, to, times, 0), "utimensat", to);
     }
 
+    // What a killed process has begun: its psrun ends by itself, and writes for a moment more.
+    static void RemoveUnfinished(string folder)
+    {
+        var fd = Libc.open(Path.Combine(folder, "fs"), Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+        if (fd >= 0)
+        {
+            while (Libc.flock(fd, Libc.LOCK_EX) != 0 && Libc.errno == Libc.EINTR) { }
+            Libc.close(fd);
+        }
+        Folders.RemoveTree(folder);
+    }
+
     string Unfinished(string key) => Path.Combine(paths.Snapshots, ".new-" + key);
 
     /// <summary>Keys of all whole snapshots, and the folders of unfinished or removed ones.</summary>
@@ -250,7 +262,7 @@ public sealed class SnapshotStore
             }
             using var held = FileLock.TryTake(Path.Combine(paths.Snapshots, ".lock-" + name[".new-".Length..]));
             if (held is null) { continue; }
-            Folders.RemoveTree(path);
+            RemoveUnfinished(path);
             held.RemoveAndDispose();
         }
     }

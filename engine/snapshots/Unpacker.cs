@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 
 namespace Containers;
@@ -14,59 +13,27 @@ static class Unpacker
     internal static async Task<UnpackAnswer?> RunAsync(ContainerEngine engine, Digest layer, Digest diffId, string folder, IReadOnlyList<string>? lowers, Action<long>? progress, CancellationToken cancel)
     {
         var limits = engine.Options.Limits;
-        var info = new ProcessStartInfo
-        {
-            FileName = engine.Host.FindHelper(), WorkingDirectory = "/", UseShellExecute = false,
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        };
-        foreach (var argument in new[] { "unpack", "--progress", "--diff-id", diffId.ToString(), "--max-bytes", $"{limits.LayerBytes}", "--max-entries", $"{limits.LayerEntries}", "--max-ratio", $"{limits.LayerRatio}" })
-        {
-            info.ArgumentList.Add(argument);
-        }
-        if (lowers is { Count: 0 }) { info.ArgumentList.Add("--base"); }
-        foreach (var lower in lowers ?? [])
-        {
-            info.ArgumentList.Add("--lower");
-            info.ArgumentList.Add(lower);
-        }
-        info.ArgumentList.Add(engine.Paths.Blob(layer));
-        info.ArgumentList.Add(folder);
-        info.Environment.Clear();
-        info.Environment["PATH"] = Defaults.Path;
-
-        using var psrun = new System.Diagnostics.Process { StartInfo = info };
-        try { psrun.Start(); }
-        catch (System.ComponentModel.Win32Exception e) { throw Failed(layer, $"'{info.FileName}' could not be started: {e.Message}", e); }
-        psrun.StandardInput.Close();
+        List<string> arguments = ["unpack", "--progress", "--diff-id", diffId.ToString(), "--max-bytes", $"{limits.LayerBytes}", "--max-entries", $"{limits.LayerEntries}", "--max-ratio", $"{limits.LayerRatio}"];
+        if (lowers is { Count: 0 }) { arguments.Add("--base"); }
+        foreach (var lower in lowers ?? []) { arguments.AddRange(["--lower", lower]); }
+        arguments.AddRange([engine.Paths.Blob(layer), folder]);
+        UnpackAnswer? last = null;
         try
         {
-            var complaining = psrun.StandardError.ReadToEndAsync(cancel);
-            UnpackAnswer? last = null;
-            while (await psrun.StandardOutput.ReadLineAsync(cancel).ConfigureAwait(false) is { } line)
+            var (status, words) = await HelperLines.RunAsync(engine.Host.FindHelper(), arguments, line =>
             {
-                try { last = JsonSerializer.Deserialize(line, ImageJson.Default.UnpackAnswer); }
-                catch (JsonException e) { throw Failed(layer, "psrun's answer cannot be read", e); }
+                last = JsonSerializer.Deserialize(line, ImageJson.Default.UnpackAnswer);
                 if (last?.Read is { } read) { progress?.Invoke(read); }
-            }
-            var words = await complaining.ConfigureAwait(false);
-            await psrun.WaitForExitAsync(cancel).ConfigureAwait(false);
+            }, cancel).ConfigureAwait(false);
             if (last?.Error is { } error)
             {
                 if (error.Id == NeedsLower && lowers is null) { return null; }
                 throw Refused(layer, error);
             }
-            return psrun.ExitCode == 0 && last?.DiffId == diffId.ToString() ? last : throw Failed(layer, $"psrun ended with status {psrun.ExitCode} {words.Trim()}", null);
+            return status == 0 && last?.DiffId == diffId.ToString() ? last : throw Failed(layer, $"psrun ended with status {status} {words}", null);
         }
-        catch
-        {
-            // A half-made folder is its caller's to remove, and nobody may write in it any more.
-            if (!psrun.HasExited)
-            {
-                psrun.Kill();
-                await psrun.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
-            }
-            throw;
-        }
+        catch (JsonException e) { throw Failed(layer, "psrun's answer cannot be read", e); }
+        catch (System.ComponentModel.Win32Exception e) { throw Failed(layer, $"psrun could not be started: {e.Message}", e); }
     }
 
     static ContainerException Refused(Digest layer, UnpackError error) => error.Id switch

@@ -79,6 +79,7 @@ public sealed class ContainerStorage
             }
         }
         engine.Snapshots.Sweep();
+        engine.Images.Mounts.Sweep();
         return garbage;
     }
 
@@ -151,6 +152,11 @@ public sealed class ContainerStorage
                 snapshots.UnionWith(container.Layers ?? []);
                 if (container.ManifestDigest is { } manifest) { Reach(new Descriptor { Digest = manifest }, blobs, snapshots); }
             }
+        }
+        foreach (var mount in engine.Images.Mounts.Living())
+        {
+            snapshots.UnionWith(mount.Layers);
+            Reach(new Descriptor { Digest = mount.ManifestDigest }, blobs, snapshots);
         }
         return (blobs, snapshots);
     }

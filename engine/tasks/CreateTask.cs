@@ -103,8 +103,8 @@ public sealed partial class ContainerTasks
             mount = new ShimMount
             {
                 Type = "overlay", Source = "overlay", Target = target,
-                // A colon separates lower folders, so one in a path is escaped.
-                Options = [$"lowerdir={string.Join(':', lower.Select(l => l.Replace("\\", "\\\\").Replace(":", "\\:")))}", $"upperdir={layers}/upper", $"workdir={layers}/work"],
+                // A colon separates lower folders, so one in a path is escaped. What redirect_dir and metacopy write is no layer of an image.
+                Options = [$"lowerdir={string.Join(':', lower.Select(l => l.Replace("\\", "\\\\").Replace(":", "\\:")))}", $"upperdir={layers}/upper", $"workdir={layers}/work", "redirect_dir=off", "metacopy=off"],
             };
         }
         return new ShimOrders

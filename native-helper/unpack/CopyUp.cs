@@ -53,7 +53,10 @@ static unsafe class CopyUp
                 CopyAttributes(from, to);
                 LinuxException.Check(Libc.fchmod(to, mode), "chmod");
                 if (type == Libc.S_IFDIR)
+                {
+                    tree.Made(mode, stat.stx_gid, attributes: true);
                     tree.AtEnd(path, times[0], times[1]);
+                }
                 else
                     LinuxException.Check(Libc.futimens(to, times), "futimens");
             }

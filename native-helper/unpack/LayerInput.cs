@@ -142,7 +142,7 @@ sealed unsafe class LayerInput : IDisposable
         try
         {
             long total = 0, told = 0;
-            while (_free.Take() is Piece piece)
+            while (_free.Take(Pieces / 2) is Piece piece)
             {
                 piece.Length = 0;
                 int n;
@@ -211,10 +211,11 @@ sealed unsafe class LayerInput : IDisposable
 /// <summary>How much is too much: see docs/unpack.md.</summary>
 sealed record Limits(long Bytes, long Entries, long Ratio);
 
-/// <summary>Handed over between threads; <see cref="Take"/> answers null when it has ended and is empty.</summary>
+/// <summary>Handed over between threads, one of which takes; <see cref="Take"/> answers null when it has ended and is empty.</summary>
 sealed class PieceQueue<T> where T : class
 {
     readonly Queue<T> _pieces = new();
+    int _wanted = 1;
     bool _ended;
 
     public void Add(T piece)
@@ -222,15 +223,18 @@ sealed class PieceQueue<T> where T : class
         lock (_pieces)
         {
             _pieces.Enqueue(piece);
-            Monitor.Pulse(_pieces);
+            if (_pieces.Count >= _wanted)
+                Monitor.Pulse(_pieces);
         }
     }
 
-    public T? Take()
+    /// <param name="enough">Who finds nothing sleeps until there is so much: on a busy machine each waking takes longer than the work on one piece.</param>
+    public T? Take(int enough = 1)
     {
         lock (_pieces)
         {
-            while (_pieces.Count == 0 && !_ended)
+            _wanted = _pieces.Count == 0 ? enough : 1;
+            while (_pieces.Count < _wanted && !_ended)
                 Monitor.Wait(_pieces);
             return _pieces.TryDequeue(out T? piece) ? piece : null;
         }

@@ -41,7 +41,21 @@ sealed unsafe class Tree
         _root = root;
         _below = below;
         _layers = layers;
+        byte value;
+        Inherits = Libc.statx(root, Libc.STATX_BASIC_STATS, out statx stat) != 0 || (stat.stx_mode & Libc.S_ISGID) != 0 || stat.stx_gid != 0
+            || Libc.fgetxattr(root, DefaultAcl, &value, 1) >= 0 || Libc.errno == Libc.ERANGE || Libc.geteuid() != 0;
     }
+
+    const string DefaultAcl = "system.posix_acl_default";
+
+    /// <summary>
+    /// What is made may get a group or a mode from its folder: set-group-id, a default access list, or a file system mounted with grpid. Until
+    /// then a new file is root's and has the mode that it is made with.
+    /// </summary>
+    public bool Inherits { get; private set; }
+
+    /// <summary>Told of each folder that is made.</summary>
+    public void Made(uint mode, uint group, bool attributes) => Inherits |= (mode & Libc.S_ISGID) != 0 || group != 0 || attributes;
 
     public int Root => _root;
     public Below Below => _below;

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
 using Containers.Linux;
 using Psrun.Unpack;
 
@@ -30,11 +28,11 @@ static class UnpackVerb
         }
         catch (UnpackException e)
         {
-            Refuse(e.Id, e.Message);
+            Answer.Refuse(e.Id, e.Message);
         }
         catch (LinuxException e)
         {
-            Refuse(UnpackException.UnpackFailed, e.Message);
+            Answer.Refuse(UnpackException.UnpackFailed, e.Message);
         }
         return 1;
     }
@@ -46,6 +44,10 @@ static class UnpackVerb
         int fd = layer == "-" ? 0 : LinuxException.Check(Libc.open(Path.GetFullPath(layer, Program.InvocationFolder), Libc.O_RDONLY | Libc.O_CLOEXEC), "open", layer);
         string path = Path.GetFullPath(folder, Program.InvocationFolder);
         int root = LinuxException.Check(Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC), "open", folder);
+        // Whoever wants to remove the folder waits for this lock: the one that began may have been killed, and this goes on for a moment.
+        if (Libc.flock(root, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
+            throw new UnpackException(UnpackException.UnpackFailed, $"another process unpacks into {folder}");
+        Reader.EndWithout();
         if (FolderTree.Names(root).Count > 0)
             throw new PsrunException($"{folder} is not empty");
         // What an entry's mode says is what it gets.
@@ -84,7 +86,7 @@ static class UnpackVerb
         return true;
     }
 
-    static void Report(Result result) => Line(json =>
+    static void Report(Result result) => Answer.Line(json =>
     {
         json.WriteString("diffId", result.DiffId);
         json.WriteNumber("size", result.Size);
@@ -93,26 +95,5 @@ static class UnpackVerb
         json.WriteBoolean("root", result.Root);
     });
 
-    static void TellProgress(long read) => Line(json => json.WriteNumber("read", read));
-
-    static void Refuse(string id, string message) => Line(json =>
-    {
-        json.WriteStartObject("error");
-        json.WriteString("id", id);
-        json.WriteString("message", message);
-        json.WriteEndObject();
-    });
-
-    static void Line(Action<Utf8JsonWriter> write)
-    {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        }
-        buffer.Write("\n"u8);
-        Log.Write(1, buffer.WrittenSpan);
-    }
+    static void TellProgress(long read) => Answer.Line(json => json.WriteNumber("read", read));
 }

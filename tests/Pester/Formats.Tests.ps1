@@ -4,7 +4,7 @@ BeforeDiscovery {
     Import-Module "$PSScriptRoot/Common.psm1" -Force
     Import-TestedModule
     $types = @(
-        'Container', 'ContainerMount', 'ContainerTask', 'ContainerExec', 'ContainerRunResult', 'ContainerLogEntry', 'ContainerMeasurement',
+        'Container', 'ContainerChange', 'ContainerMount', 'ContainerTask', 'ContainerExec', 'ContainerRunResult', 'ContainerLogEntry', 'ContainerMeasurement',
         'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo'
     ) | ForEach-Object { @{ Type = "Containers.$_" } }
 }

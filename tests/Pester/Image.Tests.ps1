@@ -90,7 +90,9 @@ Describe 'Import-ContainerImage' {
         Invoke-Container -Image root:1 -Remove -User web -ArgumentList id, -un | Should -Be 'web'
         Get-ErrorIdOf { New-Container -Image root:1 } | Should -Be 'InvalidSpec'
         (Import-ContainerImage -RootfsPath "$folder/base.tar.gz" -Reference root:2).Digest | Should -Be $image.Digest
-        Get-ErrorIdOf { Import-ContainerImage -RootfsPath $store.Rootfs -Reference root:3 } | Should -Be 'NotSupported'
+        $own = Import-ContainerImage -RootfsPath $store.Rootfs -Reference folder:1
+        (Import-ContainerImage -RootfsPath $store.Rootfs -Reference folder:2).Digest | Should -Be $own.Digest
+        Invoke-Container -Image folder:1 -Remove -User web -ArgumentList id, -un | Should -Be 'web'
         Get-ErrorIdOf { Import-ContainerImage -RootfsPath /bin/busybox -Reference root:3 } | Should -Be 'LayerInvalid'
         Get-ErrorIdOf { Import-ContainerImage -RootfsPath /nonexistent -Reference root:3 } | Should -Be 'ArchiveNotFound'
         Get-ContainerImage 'root:3*' | Should -BeNullOrEmpty
@@ -376,5 +378,43 @@ Describe 'Other tools' {
     It 'gives a folder that another tool reads as it stands' -Skip:(-not $tools.skopeo) {
         $shown = skopeo inspect "oci:$env:CONTAINERS_ROOT/images/$($store.Mark):docker.io/library/busybox:1" | ConvertFrom-Json
         $shown.Digest | Should -Be (Get-ContainerImage busybox:1).Digest
+    }
+}
+
+Describe 'Published holes' {
+    BeforeAll {
+        Get-ContainerImage | Remove-ContainerImage -Force
+        $null = Import-ContainerImage $layout
+        Set-Content "$folder/secret" 'of the host'
+    }
+
+    It 'CVE-2022-23648: a volume of the image whose folder is a link shows nothing of the host' {
+        sh -c 'cd "$1" && rm -rf v && mkdir v && ln -s "$1" v/vol && ln -s ../../../../../../.. v/up && tar -C v -cf vol.tar .' sh $folder
+        $null = Import-ContainerImage (New-Layout "$folder/volumes" "$folder/base.tar", "$folder/vol.tar" @{ Cmd = @('true'); Volumes = @{ '/vol' = @{}; '/up' = @{}; '../../..' = @{}; "/..$folder" = @{} } }) -Reference volumes:1
+        Invoke-Container -Image volumes:1 -Remove -- sh -c 'find / -xdev -name secret; cat /vol/secret /up/secret' 6>$null | Should -BeNullOrEmpty
+        Get-Content "$folder/secret" | Should -Be 'of the host'
+        Remove-ContainerImage volumes:1
+    }
+
+    It 'CVE-2021-41103, CVE-2024-25621: nobody else reaches what images bring, whatever the umask is' {
+        if (-not (Get-Command setpriv -ErrorAction Ignore)) { Set-ItResult -Skipped -Because 'there is no setpriv'; return }
+        sh -c 'umask 0; exec "$0" "$@"' (Get-Process -Id $PID).Path -NoProfile -NonInteractive -Command "`$env:CONTAINERS_ROOT = '$folder/open'; Import-Module '$(Get-ModulePath)'; `$null = Import-ContainerImage '$layout'; `$null = New-Container open -Image busybox:1" | Out-Null
+        chmod 755 $folder
+        try {
+            foreach ($path in "$folder/open", "$folder/open/snapshots", "$folder/open/content", "$folder/open/containers") {
+                (stat -c %a $path) | Should -Be 700
+                setpriv --reuid 65534 --regid 65534 --clear-groups ls $path 2>$null | Should -BeNullOrEmpty
+            }
+            find "$folder/open" -type f -not -path '*/fs/*' -perm /077 | Should -BeNullOrEmpty
+        }
+        finally { chmod 700 $folder }
+    }
+
+    It 'CVE-2022-24769: nothing is inheritable' {
+        Invoke-Container -Image busybox:1 -Remove -- grep CapInh /proc/self/status | Should -Match '^CapInh:\s+0+$'
+    }
+
+    It 'CVE-2022-36109: the user has all groups that the image gives it, and its own' {
+        Invoke-Container -Image busybox:1 -Remove -User web -- id -G | Should -Be '1000 2000'
     }
 }

@@ -1,15 +1,22 @@
-// Containers.Bench MODULE [PWSH]: times psrun beside the other runtimes of this machine, in turns within one run, and prints one table.
+// Containers.Bench MODULE [PWSH [FOLDER]]: times psrun beside the other runtimes of this machine, in turns within one run, and prints one table.
+// With FOLDER it times the import of a large image there instead, beside the other tools for images; that takes 25 GB and some minutes.
 using System.Globalization;
 using Containers.Bench;
 
-if (args.Length is < 1 or > 2)
+if (args.Length is < 1 or > 3)
 {
-    Console.Error.WriteLine("usage: Containers.Bench MODULE [PWSH]");
+    Console.Error.WriteLine("usage: Containers.Bench MODULE [PWSH [FOLDER]]");
     return 2;
 }
 string module = Path.GetFullPath(args[0]);
-string? pwsh = args.Length == 2 && args[1].Length > 0 ? args[1] : null;
+string? pwsh = args.Length >= 2 && args[1].Length > 0 ? args[1] : null;
 int runs = int.TryParse(Environment.GetEnvironmentVariable("BENCH_RUNS"), CultureInfo.InvariantCulture, out int asked) ? Math.Max(3, asked) : 50;
+
+if (args.Length == 3)
+{
+    Images.Measure(pwsh ?? throw new ArgumentException("the import of images is measured in pwsh"), module, Path.GetFullPath(args[2]), int.TryParse(Environment.GetEnvironmentVariable("BENCH_RUNS"), CultureInfo.InvariantCulture, out int rounds) ? rounds : 2);
+    return 0;
+}
 
 using var bundle = new Bundle();
 using var hierarchy = HugetlbHierarchy.MountIfMissing();

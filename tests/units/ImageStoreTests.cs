@@ -194,4 +194,59 @@ public sealed class ImageStoreTests : IDisposable
         var root = engine.Content.Put(inner);
         Assert.Equal(ErrorIds.ImageInvalid, Assert.Throws<ContainerException>(() => engine.Images.Graph.Manifests(new Descriptor { MediaType = MediaTypes.Index, Digest = root.ToString() })).Id);
     }
+
+    /// <summary>Damaged and hostile archives end with a word, and leave nothing. What has no digest over it is changed most. The long run has ten thousand.</summary>
+    [Fact]
+    public async Task Mutated_archives_end_with_a_word()
+    {
+        var archive = Path.Combine(folder, "seed.tar");
+        await Import(Layout("l", ("one:1", "layer one"), ("two:2", "layer two")));
+        await engine.Images.ExportAsync(["one:1", "two:2"], archive, containerNamespace: "t", cancel: Limit);
+        foreach (var name in engine.Images.ListNames("t")) { engine.Images.Remove(name, containerNamespace: "t"); }
+        var whole = File.ReadAllBytes(archive);
+        // Without this name it is a docker-archive.
+        var docker = whole.ToArray();
+        Encoding.ASCII.GetBytes("no-layout\0").CopyTo(docker, docker.AsSpan().LastIndexOf("oci-layout"u8));
+        var documents = whole.AsSpan().LastIndexOf("index.json"u8);
+        var runs = Environment.GetEnvironmentVariable("CONTAINERS_TEST_LONG") == "1" ? 10_000 : 150;
+        var random = new Random(20_260_101);
+        string[] words = ["\"", "{", "}", "null", "-1", "99999999999999999999", "..", "\\u0000", "sha256:", "[[[[", "/", "\0", "blobs/sha256/", "\"config\":{},", "\"manifests\":[],", "1e999"];
+        var taken = 0;
+        for (var run = 0; run < runs; run++)
+        {
+            var bytes = (random.Next(2) == 0 ? whole : docker).ToArray();
+            for (var changes = random.Next(1, 5); changes > 0; changes--)
+            {
+                var at = random.Next(4) > 0 ? random.Next(Math.Min(documents, bytes.Length - 65), bytes.Length - 64) : random.Next(bytes.Length - 64);
+                switch (random.Next(4))
+                {
+                    case 0: bytes[at] ^= (byte)(1 << random.Next(8)); break;
+                    case 1: Encoding.ASCII.GetBytes(words[random.Next(words.Length)]).CopyTo(bytes, at); break;
+                    case 2: bytes.AsSpan(random.Next(bytes.Length - 64), 32).CopyTo(bytes.AsSpan(at)); break;
+                    default: if (random.Next(8) == 0) { bytes = bytes[..Math.Max(600, at)]; } break;
+                }
+            }
+            // With right checksums the mutations get further.
+            for (var at = 0; at + 512 <= bytes.Length; at += 512)
+            {
+                if (!bytes.AsSpan(at + 257, 5).SequenceEqual("ustar"u8)) { continue; }
+                bytes.AsSpan(at + 148, 8).Fill((byte)' ');
+                Encoding.ASCII.GetBytes(Convert.ToString(bytes.AsSpan(at, 512).ToArray().Sum(b => b), 8).PadLeft(6, '0') + "\0 ").CopyTo(bytes, at + 148);
+            }
+            File.WriteAllBytes(archive, bytes);
+            try
+            {
+                await Import(archive);
+                taken++;
+            }
+            catch (ContainerException) { }
+            catch (Exception e) { Assert.Fail($"mutation {run}: {e}"); }
+        }
+        Assert.True(taken > 0);
+        foreach (var image in engine.Images.List("t").ToList()) { engine.Images.Remove(image.Reference ?? image.Digest, force: true, containerNamespace: "t"); }
+        engine.Storage.Collect();
+        Assert.Empty(engine.Content.List());
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder, "root/content/ingest")));
+        Assert.Equal(["collection.lock", "containers", "content", "format", "images", "images.lock", "leases"], Directory.GetFileSystemEntries(Path.Combine(folder, "root")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
 }

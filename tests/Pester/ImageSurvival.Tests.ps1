@@ -1,0 +1,151 @@
+# The store of images survives whatever ends a process in the middle, many processes at once, a full disk and one that is read-only.
+
+BeforeAll {
+    Import-Module "$PSScriptRoot/Common.psm1" -Force
+    $store = Enter-TestStore
+    $folder = $store.Folder
+    $long = [bool]$env:CONTAINERS_TEST_LONG
+    $pwsh = (Get-Process -Id $PID).Path
+
+    # In memory: the store syncs its file system, and on a disk waits for whatever others have written there.
+    $null = New-Item "$folder/ram" -ItemType Directory
+    mount -t tmpfs -o size=500m,mode=700 none "$folder/ram"
+    $env:CONTAINERS_ROOT = "$folder/ram/lib"
+
+    # Root filesystems to make images of.
+    foreach ($i in 1..3) {
+        $tree = "$folder/ram/tree$i"
+        cp -a $store.Rootfs $tree
+        foreach ($d in 1..20) { $null = New-Item "$tree/var/d$d" -ItemType Directory; foreach ($f in 1..20) { [IO.File]::WriteAllText("$tree/var/d$d/f$f", "$i $d $f " * 200) } }
+    }
+
+    function Start-Worker([string] $Script, [string] $Name) {
+        Set-Content "$folder/$Name.ps1" "`$ErrorActionPreference = 'Stop'; Import-Module '$(Get-ModulePath)'; `$folder = '$folder'; [Console]::Out.WriteLine('ready')`n$Script"
+        $info = [System.Diagnostics.ProcessStartInfo]::new($pwsh, [string[]] ('-NoProfile', '-NonInteractive', '-File', "$folder/$Name.ps1"))
+        $info.RedirectStandardOutput = $true
+        $info.RedirectStandardError = $true
+        [System.Diagnostics.Process]::Start($info)
+    }
+
+    function Get-Unfinished {
+        Get-ChildItem $env:CONTAINERS_ROOT -Recurse -Force -Depth 2 | Where-Object Name -Match '^(\.new-|\.del-|new-)|\.new-' | Where-Object FullName -NotMatch '/snapshots/[0-9a-f]+/' | ForEach-Object FullName
+    }
+}
+
+AfterAll {
+    Get-Container -ErrorAction SilentlyContinue | Remove-Container -Force -ErrorAction SilentlyContinue
+    Get-ContainerImage -ErrorAction SilentlyContinue | Remove-ContainerImage -Force -ErrorAction SilentlyContinue
+    umount "$folder/ram"
+    Exit-TestStore
+}
+
+Describe 'A process that is killed at any moment' {
+    It 'leaves a store that opens, whole images, and nothing that cannot be freed' {
+        # Everything that changes the store, in a circle: each kill meets another place of it.
+        $work = '
+            while ($true) {
+                $null = Import-ContainerImage -RootfsPath "$folder/ram/tree1" -Reference killed:1
+                $null = New-Container k -Image killed:1 -ArgumentList true
+                $null = Add-ContainerImageTag killed:1 killed:2 -Force
+                $null = New-ContainerImage k killed:3
+                Export-ContainerImage killed:3 "$folder/ram/killed.tar" -Force
+                Remove-Container k
+                Get-ContainerImage | Remove-ContainerImage
+                $null = Import-ContainerImage "$folder/ram/killed.tar"
+                $null = Clear-ContainerStorage -Confirm:$false
+            }'
+        $random = [Random]::new()
+        $kills = $long ? 200 : 2
+        foreach ($kill in 1..$kills) {
+            $worker = Start-Worker $work killed
+            $worker.StandardOutput.ReadLine() | Should -Be 'ready'
+            Start-Sleep -Milliseconds $random.Next(1500)
+            $worker.HasExited | Should -BeFalse -Because "kill ${kill}: it works until it is killed"
+            $worker.Kill()
+            $worker.WaitForExit()
+            $worker.Dispose()
+            foreach ($image in Get-ContainerImage -ErrorAction Stop) { (Test-ContainerImage $image -ErrorAction Stop).IsComplete | Should -BeTrue -Because "kill ${kill}: $image is listed" }
+            Get-Container -ErrorAction Stop | Remove-Container -ErrorAction Stop
+            $image = Import-ContainerImage -RootfsPath "$folder/ram/tree1" -Reference after:1 -ErrorAction Stop
+            Invoke-Container -Image after:1 -Remove -- sh -c 'find /var -type f | wc -l' | Should -Be 400
+            $null = Remove-ContainerImage after:1 -ErrorAction Stop
+        }
+        Get-ContainerImage | Remove-ContainerImage
+        $null = Clear-ContainerStorage -Confirm:$false
+        Get-Unfinished | Should -BeNullOrEmpty
+        Measure-ContainerStorage | ForEach-Object { $_.Count | Should -Be 0 -Because "$($_.Type) is left" }
+        Get-Content /proc/self/mountinfo | Where-Object { $_ -like "*$folder*" -and $_ -notlike "* $folder/ram *" } | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'Many processes with the same layers' {
+    It 'make no error, lose nothing and leave nothing' {
+        $seconds = $long ? 60 : 3
+        $work = "
+            `$until = [DateTime]::UtcNow.AddSeconds($seconds); `$random = [Random]::new(); `$done = 0
+            while ([DateTime]::UtcNow -lt `$until) {
+                `$i = `$random.Next(1, 4); `$own = ""own`${PID}:`$i""
+                `$null = Import-ContainerImage -RootfsPath ""`$folder/ram/tree`$i"" -Reference `$own
+                `$null = New-Container ""c`$PID"" -Image `$own -ArgumentList true
+                if (-not (Test-ContainerImage `$own).IsComplete) { throw 'not complete' }
+                Remove-Container ""c`$PID""
+                Remove-ContainerImage `$own
+                `$done++
+            }
+            'done ' + `$done"
+        $workers = foreach ($i in 1..($long ? 8 : 4)) { Start-Worker $work "worker$i" }
+        $problems = foreach ($worker in $workers) {
+            $complaint = $worker.StandardError.ReadToEndAsync()
+            $said = $worker.StandardOutput.ReadToEnd()
+            $worker.WaitForExit()
+            if ($worker.ExitCode -ne 0 -or $said -notmatch 'done [1-9]') { "$said $($complaint.Result)" }
+            $worker.Dispose()
+        }
+        $problems | Should -BeNullOrEmpty
+        $null = Clear-ContainerStorage -Confirm:$false
+        Get-Unfinished | Should -BeNullOrEmpty
+        Measure-ContainerStorage | ForEach-Object { $_.Count | Should -Be 0 -Because "$($_.Type) is left" }
+    }
+}
+
+Describe 'A disk' {
+    BeforeAll {
+        $null = New-Item "$folder/disk" -ItemType Directory
+        chmod 700 "$folder/disk"
+        mount -t tmpfs -o size=6m,mode=700 none "$folder/disk"
+        $before = $env:CONTAINERS_ROOT
+        $env:CONTAINERS_ROOT = "$folder/disk/lib"
+        $null = Import-ContainerImage -RootfsPath $store.Rootfs -Reference small:1
+    }
+
+    AfterAll {
+        mount -o remount,rw "$folder/disk"
+        $env:CONTAINERS_ROOT = $before
+        umount "$folder/disk"
+    }
+
+    It 'that is full is told, and nothing is lost' {
+        $null = New-Item "$folder/much" -ItemType Directory
+        [IO.File]::WriteAllBytes("$folder/much/zeros", [byte[]]::new(12MB))
+        # Too large to be unpacked, and too large to be stored.
+        Get-ErrorIdOf { Import-ContainerImage -RootfsPath "$folder/much" -Reference much:1 } | Should -BeIn 'UnpackFailed', 'StoreUnavailable'
+        sh -c 'head -c 12000000 /dev/urandom >"$1/noise"' sh "$folder/much"
+        Get-ErrorIdOf { Import-ContainerImage -RootfsPath "$folder/much" -Reference much:1 } | Should -BeIn 'PackFailed', 'StoreUnavailable'
+        (Get-ContainerImage).Reference | Should -Be 'docker.io/library/small:1'
+        (Test-ContainerImage small:1).IsComplete | Should -BeTrue
+        Get-Unfinished | Should -BeNullOrEmpty
+        $null = Add-ContainerImageTag small:1 small:2 -ErrorAction Stop
+    }
+
+    It 'that is read-only is told, and is read' {
+        mount -o remount,ro "$folder/disk"
+        try {
+            Get-ErrorIdOf { Import-ContainerImage -RootfsPath $store.Rootfs -Reference more:1 } | Should -Be 'StoreUnavailable'
+            Get-ErrorIdOf { Remove-ContainerImage small:1 } | Should -Be 'StoreUnavailable'
+            (Get-ContainerImage small:1).Layers.Count | Should -Be 1
+            (Test-ContainerImage small:1).IsComplete | Should -BeTrue
+        }
+        finally { mount -o remount,rw "$folder/disk" }
+        Remove-ContainerImage small:1, small:2 -ErrorAction Stop
+    }
+}
