@@ -67,6 +67,9 @@ static class Images
         finally
         {
             containerd?.Dispose();
+            // containers-storage leaves its own folder mounted on itself.
+            foreach (string mounted in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(path => path.StartsWith(folder + "/", StringComparison.Ordinal)).Reverse().ToList())
+                Run("umount", mounted);
             Run("rm", "-rf", "--one-file-system", folder);
         }
     }
