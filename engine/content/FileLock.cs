@@ -37,9 +37,19 @@ sealed class FileLock : IDisposable
         }
     }
 
-    internal static FileLock? TryTake(string path)
+    /// <returns>Null when another holds it.</returns>
+    internal static FileLock? TryTake(string path) => TryLock(Open(path), path);
+
+    /// <returns>Null when another holds it, or it is gone.</returns>
+    internal static FileLock? TryTakeExisting(string path)
     {
-        var file = Open(path);
+        var fd = Libc.open(path, Libc.O_RDWR | Libc.O_CLOEXEC | Libc.O_NOFOLLOW);
+        if (fd >= 0) { return TryLock(new SafeFileHandle(fd, ownsHandle: true), path); }
+        return Libc.errno == Libc.ENOENT ? null : throw Folders.Unavailable(path, new LinuxException("open", path, Libc.errno));
+    }
+
+    static FileLock? TryLock(SafeFileHandle file, string path)
+    {
         if (Lock(file, Libc.LOCK_EX | Libc.LOCK_NB) && IsCurrent(file, path)) { return new FileLock(file, path); }
         file.Dispose();
         return null;

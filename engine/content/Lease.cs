@@ -27,7 +27,7 @@ sealed class Lease : IDisposable
         if (!Directory.Exists(paths.Leases)) { return null; }
         foreach (var path in Directory.EnumerateFiles(paths.Leases))
         {
-            if (FileLock.TryTake(path) is { } dead)
+            if (FileLock.TryTakeExisting(path) is { } dead)
             {
                 dead.RemoveAndDispose();
                 continue;

@@ -31,7 +31,7 @@ static class RegistryErrors
     internal static ContainerException Of(int status, byte[] body, string what, string host, Func<string, string> scrub)
     {
         var (code, words) = Words(body);
-        var told = words.Length > 0 ? $" It says: {scrub(words)}" : "";
+        var told = words.Length > 0 ? $" It says: {scrub(words).TrimEnd('.')}." : "";
         return status switch
         {
             401 => new(ErrorIds.RegistryDenied, $"{host} wants other credentials for {what}.{told} Connect-ContainerRegistry stores them, -Credential gives them once.", what, ContainerErrorCategory.PermissionDenied),

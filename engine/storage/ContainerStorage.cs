@@ -75,7 +75,7 @@ public sealed class ContainerStorage
             {
                 if (one.Type == "Content") { engine.Content.Delete(Digest.Parse(one.Name)); }
                 else if (one.Type == "Snapshot") { engine.Snapshots.Discard(one.Name); }
-                else { FileLock.TryTake(Path.Combine(paths.Ingests, one.Name))?.RemoveAndDispose(); }
+                else { FileLock.TryTakeExisting(Path.Combine(paths.Ingests, one.Name))?.RemoveAndDispose(); }
             }
         }
         engine.Snapshots.Sweep();
@@ -111,8 +111,9 @@ public sealed class ContainerStorage
 
     List<ContainerGarbage> Unneeded()
     {
-        var (blobs, snapshots) = Needed();
+        // Leases before names: who gives back a lease after this look has named what it kept before, and the look at the names sees it.
         var since = Lease.OldestLiving(paths);
+        var (blobs, snapshots) = Needed();
         bool Old(DateTime used) => since is null || used < since;
         var garbage = new List<ContainerGarbage>();
         foreach (var content in engine.Content.List())
@@ -130,8 +131,11 @@ public sealed class ContainerStorage
             // Half a download is gone on with for a day.
             var resumable = !file.Name.StartsWith("new-", StringComparison.Ordinal) && DateTime.UtcNow - file.LastWriteTimeUtc < BrokenDownload;
             if (resumable || !Old(file.LastWriteTimeUtc)) { continue; }
-            using var free = FileLock.TryTake(file.FullName);
-            if (free is not null) { garbage.Add(new ContainerGarbage { Type = "Ingest", Name = file.Name, Size = file.Length }); }
+            // One that is stored at this moment gets its name and is none any more.
+            using var free = FileLock.TryTakeExisting(file.FullName);
+            if (free is null) { continue; }
+            file.Refresh();
+            garbage.Add(new ContainerGarbage { Type = "Ingest", Name = file.Name, Size = file.Length });
         }
         return garbage;
     }

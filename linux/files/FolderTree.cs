@@ -22,7 +22,9 @@ public static unsafe class FolderTree
                         names.Add([.. name, 0]);
                 }
             }
-            LinuxException.Check(length, "getdents64");
+            // A folder that was removed while it is open has nothing in it (getdents(2)).
+            if (length < 0 && Libc.errno != Libc.ENOENT)
+                throw new LinuxException("getdents64", null, Libc.errno);
         }
         return names;
     }
@@ -40,7 +42,7 @@ public static unsafe class FolderTree
                 return -1;
             int fd = Libc.openat(parent, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
             if (fd < 0)
-                return -1;
+                return Libc.errno == Libc.ENOENT ? 0 : -1;
             try
             {
                 foreach (byte[] child in Names(fd))
