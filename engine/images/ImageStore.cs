@@ -51,10 +51,9 @@ public sealed partial class ImageStore
     {
         var ns = engine.NamespaceOr(containerNamespace);
         engine.Containers.OpenForWriting();
-        using var lease = Lease.Take(paths);
         var source = Find(name, ns);
         var target = Nameable(newName);
-        return Describe(Put(ns, source, target, force), ns, null);
+        return Describe(Put(ns, source, target, force, whileNamed: name), ns, null);
     }
 
     /// <summary>Takes a name away, and then all content that nothing needs any more.</summary>
@@ -172,13 +171,16 @@ public sealed partial class ImageStore
         throw NotFound(name, ns);
     }
 
-    /// <summary>Writes a name down. Its content must be whole and kept by a lease.</summary>
+    /// <summary>Writes a name down. Its content must be whole, and kept by a lease or by another name.</summary>
+    /// <param name="whileNamed">The name by which the content was found, when that keeps it: some name must stand for it at this very moment.</param>
     /// <returns>What is listed. Another may have taken the name away before anybody looks.</returns>
-    internal Descriptor Put(string ns, Descriptor source, string? name, bool replace)
+    /// <exception cref="ContainerException"><c>ImageExists</c>; <c>ImageNotFound</c>: the last name that kept it is gone.</exception>
+    internal Descriptor Put(string ns, Descriptor source, string? name, bool replace, string? whileNamed = null)
     {
         var listed = source;
         index.Update(ns, images =>
         {
+            if (whileNamed is not null && !images.Exists(i => i.Digest == source.Digest)) { throw NotFound(whileNamed, ns); }
             var at = name is null ? images.FindIndex(i => i.Digest == source.Digest) : images.FindIndex(i => ImageIndexFile.NameOf(i) == name);
             if (at >= 0 && (name is null || images[at].Digest == source.Digest))
             {
