@@ -93,7 +93,12 @@ sealed class Ingest : IDisposable
         var target = paths.Blob(found);
         Folders.Make(Path.GetDirectoryName(target)!);
         if (Libc.fsync((int)file.Handle.DangerousGetHandle()) != 0) { throw Folders.Unavailable(path, new LinuxException("fsync", path, Libc.errno)); }
-        if (Stdlib.rename(path, target) != 0) { throw Folders.Unavailable(target, null); }
+        // It may take the place of the same content, which others have used meanwhile under leases that are younger than what was written here.
+        using (FileLock.Take(paths.CollectionLock, shared: true))
+        {
+            if (Stdlib.rename(path, target) != 0) { throw Folders.Unavailable(target, null); }
+            File.SetLastWriteTimeUtc(target, DateTime.UtcNow);
+        }
         Folders.Sync(Path.GetDirectoryName(target)!);
         done = true;
     }
