@@ -82,9 +82,7 @@ sealed class RegistryHttp : IDisposable
                     continue;
                 }
                 var wait = Wait(answer);
-                // Never a 4xx again, but for the one that says when.
-                var passing = status >= 500 && status != 501 || (status == 429 && wait is not null);
-                if (!passing || !request.Repeatable || attempt >= limits.Attempts || wait > limits.RetryAfter)
+                if (!IsPassing(status, wait) || !request.Repeatable || attempt >= limits.Attempts)
                 {
                     var body = await DocumentAsync(answer, RegistryLimits.Error, request.What, cut: true, cancel).ConfigureAwait(false);
                     throw RegistryErrors.Of(status, body, request.What, endpoint.Base.Authority, Auth.Scrub);
@@ -131,8 +129,9 @@ sealed class RegistryHttp : IDisposable
                 var body = await DocumentAsync(answer, RegistryLimits.Document, what, cut: !answer.IsSuccessStatusCode, cancel).ConfigureAwait(false);
                 var status = (int)answer.StatusCode;
                 if (answer.IsSuccessStatusCode) { return body; }
-                if (status < 500 || attempt >= limits.Attempts) { throw status is 400 or 401 or 403 ? RegistryErrors.Of(Auth.HasCredential || status != 403 ? 401 : 403, body, what, endpoint.Base.Authority, Auth.Scrub) : RegistryErrors.Of(status, body, what, endpoint.Base.Authority, Auth.Scrub); }
-                await PauseAsync(attempt, Wait(answer), what, $"status {status}", cancel).ConfigureAwait(false);
+                var wait = Wait(answer);
+                if (!IsPassing(status, wait) || attempt >= limits.Attempts) { throw status is 400 or 401 or 403 ? RegistryErrors.Of(Auth.HasCredential || status != 403 ? 401 : 403, body, what, endpoint.Base.Authority, Auth.Scrub) : RegistryErrors.Of(status, body, what, endpoint.Base.Authority, Auth.Scrub); }
+                await PauseAsync(attempt, wait, what, $"status {status}", cancel).ConfigureAwait(false);
             }
             catch (PassingException e)
             {
@@ -262,6 +261,9 @@ sealed class RegistryHttp : IDisposable
         if (content.Length > most && !cut) { throw RegistryErrors.Protocol(endpoint.Base.Authority, $"{what} has more than {most} bytes"); }
         return content.ToArray();
     }
+
+    // Never a 4xx again, but for the one that says when; and nobody is waited for as long as a stranger likes.
+    bool IsPassing(int status, TimeSpan? wait) => (status >= 500 && status != 501 || (status == 429 && wait is not null)) && !(wait > limits.RetryAfter);
 
     static TimeSpan? Wait(HttpResponseMessage answer) => answer.Headers.RetryAfter switch
     {

@@ -60,6 +60,25 @@ public sealed class AuthTests : RegistryTest
     }
 
     [Fact]
+    public async Task A_token_server_is_asked_again_when_it_says_and_not_in_an_hour()
+    {
+        var server = Https();
+        var registry = WantsTokens(Https(), server);
+        var plain = server.Hook!;
+        Trust(registry);
+        registry.AddImage("a", "1", ["layer"]);
+        var first = true;
+        server.Hook = request => first && !(first = false) ? new TestResponse(429, null, ("Retry-After", "1")) : plain(request);
+        await ReceiveAsync(registry, "a:1");
+        Assert.Equal(2, server.Requests.Count);
+
+        server.Forget();
+        server.Hook = _ => new TestResponse(503, null, ("Retry-After", "3600"));
+        await Failing(ErrorIds.RegistryUnavailable, ReceiveAsync(registry, "a:1"));
+        Assert.Single(server.Requests);
+    }
+
+    [Fact]
     public async Task Credentials_go_to_the_token_server_and_tokens_to_the_registry()
     {
         var server = Https();
