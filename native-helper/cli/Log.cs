@@ -79,7 +79,7 @@ static unsafe class Log
     }
 
     /// <summary>What comes from a bundle may hold line breaks and terminal controls; a log line must not.</summary>
-    static string OneLine(string message)
+    public static string OneLine(string message)
     {
         var text = new StringBuilder(message.Length);
         foreach (char c in message)

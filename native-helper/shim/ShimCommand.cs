@@ -23,7 +23,7 @@ static class ShimCommand
 
     static int Usage(string words)
     {
-        Files.WriteAll(2, System.Text.Encoding.UTF8.GetBytes($"psrun shim: {words}\n"));
+        Files.WriteAll(2, System.Text.Encoding.UTF8.GetBytes($"psrun shim: {Log.OneLine(words)}\n"));
         return 2;
     }
 }

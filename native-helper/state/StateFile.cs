@@ -108,21 +108,21 @@ sealed class StateFile
             JsonElement o = document.RootElement;
             return new StateFile
             {
-                Id = o.GetProperty("id").GetString() ?? throw new FormatException("a member is null"),
-                Bundle = o.GetProperty("bundle").GetString() ?? throw new FormatException("a member is null"),
-                Rootfs = o.GetProperty("rootfs").GetString() ?? throw new FormatException("a member is null"),
-                OciVersion = o.GetProperty("ociVersion").GetString() ?? throw new FormatException("a member is null"),
+                Id = Text(o.GetProperty("id")),
+                Bundle = Text(o.GetProperty("bundle")),
+                Rootfs = Text(o.GetProperty("rootfs")),
+                OciVersion = Text(o.GetProperty("ociVersion")),
                 CreatedAt = o.GetProperty("created").GetDateTimeOffset(),
                 Owner = o.GetProperty("owner").GetUInt32(),
                 Pid = o.GetProperty("pid").GetInt32(),
                 PidStartTime = o.GetProperty("pidStartTime").GetUInt64(),
                 Complete = o.GetProperty("complete").GetBoolean(),
-                CgroupPath = o.TryGetProperty("cgroupPath", out JsonElement cgroup) ? Containers.Linux.Cgroups.CgroupPath.Normalize(cgroup.GetString() ?? "") : null,
+                CgroupPath = o.TryGetProperty("cgroupPath", out JsonElement cgroup) ? Containers.Linux.Cgroups.CgroupPath.Normalize(Text(cgroup)) : null,
                 Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
                 Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
                 MemoryPolicy = o.TryGetProperty("memoryPolicy", out JsonElement policy) ? OciJson.Read<LinuxMemoryPolicy>(System.Text.Encoding.UTF8.GetBytes(policy.GetRawText()), "memoryPolicy") : null,
                 Unit = o.TryGetProperty("systemd", out JsonElement systemd)
-                    ? new Psrun.Systemd.KeptUnit(systemd.GetProperty("unit").GetString() ?? throw new FormatException("a member is null"), systemd.GetProperty("user").GetBoolean())
+                    ? new Psrun.Systemd.KeptUnit(Text(systemd.GetProperty("unit")), systemd.GetProperty("user").GetBoolean())
                     : null,
                 Mounts = o.TryGetProperty("mounts", out JsonElement mounts) ? ReadMounts(mounts) : null,
                 Seccomp = o.TryGetProperty("seccomp", out JsonElement seccomp) ? ReadFilter(seccomp) : null,
@@ -134,14 +134,17 @@ sealed class StateFile
         }
     }
 
-    static KeptFilter ReadFilter(JsonElement element) => new(element.GetProperty("flags").GetUInt32(),
-        element.TryGetProperty("listenerPath", out JsonElement path) ? path.GetString() : null,
-        element.TryGetProperty("listenerMetadata", out JsonElement metadata) ? metadata.GetString() : null);
+    // What is no string of ours becomes no path for the kernel either.
+    static string Text(JsonElement element) => element.GetString() is { } text && !text.Contains('\0') ? text : throw new FormatException("a member is null or holds a NUL");
 
-    static Psrun.Rootfs.SharedMounts ReadMounts(JsonElement element) => new(element.GetProperty("at").GetString() is ['/', ..] at ? at : throw new FormatException("mounts.at is no path"),
+    static KeptFilter ReadFilter(JsonElement element) => new(element.GetProperty("flags").GetUInt32(),
+        element.TryGetProperty("listenerPath", out JsonElement path) ? Text(path) : null,
+        element.TryGetProperty("listenerMetadata", out JsonElement metadata) ? Text(metadata) : null);
+
+    static Psrun.Rootfs.SharedMounts ReadMounts(JsonElement element) => new(Text(element.GetProperty("at")) is ['/', ..] at ? at : throw new FormatException("mounts.at is no path"),
         element.GetProperty("before").GetInt32(),
-        element.TryGetProperty("namespace", out JsonElement path) ? path.GetString() : null,
-        element.TryGetProperty("namespaceLink", out JsonElement link) ? link.GetString() : null);
+        element.TryGetProperty("namespace", out JsonElement path) ? Text(path) : null,
+        element.TryGetProperty("namespaceLink", out JsonElement link) ? Text(link) : null);
 
     static Dictionary<string, string> ReadAnnotations(JsonElement element)
     {

@@ -43,6 +43,17 @@ public sealed class CommandLineFuzzTests : FuzzTest
         AssertNothingLeft();
     }
 
+    [RuntimeFact(NotUnderRunc = "its words are its own")]
+    public void No_verb_repeats_the_controls_of_a_terminal()
+    {
+        foreach (var verb in Verbs)
+        {
+            foreach (var word in new[] { "\u001b[0m", "--\u001b[0m", "a\nb", "--x=\u0007" })
+                AssertDecent(Runtime.Do(Limited with { WorkingDirectory = Folder }, verb, word), () => $"'{verb}' '{word}'");
+        }
+        AssertNothingLeft();
+    }
+
     string[] Line(Random random, string id, string bundle, string here)
     {
         var verb = Pick(random, Verbs);

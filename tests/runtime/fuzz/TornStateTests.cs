@@ -17,6 +17,12 @@ public sealed class TornStateTests : FuzzTest
             length = whole.Length;
             Check(id, pid, file, whole[..cut], other);
         }
+        foreach (var member in new[] { "id", "bundle", "rootfs", "cgroupPath", "ociVersion" })
+        {
+            var (id, pid) = Start(Sleeper());
+            var file = Path.Combine(Runtime.Root, id, "state.json");
+            Check(id, pid, file, System.Text.Encoding.UTF8.GetBytes(File.ReadAllText(file).Replace($"\"{member}\":\"", $"\"{member}\":\"/\\u0000")), other);
+        }
         for (var i = 0; i < Rounds.Of(8, 500); i++)
         {
             var (id, pid) = Start(Sleeper());
