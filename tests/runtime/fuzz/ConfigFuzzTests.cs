@@ -38,7 +38,7 @@ public sealed class ConfigFuzzTests : FuzzTest
 
     static readonly string[] Strings =
     [
-        "", " ", "/", ".", "..", "../..", "//", "true", "false", "sh", "/bin/true", "/bin/absent", "/proc", "/proc/self/fd/3", "/dev", "/dev/null", "/sys", "/work", "/etc/passwd", "rootfs",
+        "", " ", "/", ".", "..", "../..", "//", "true", "sh", "/bin/true", "/bin/absent", "/proc", "/proc/self/fd/3", "/dev", "/dev/null", "/sys", "/work", "/etc/passwd", "rootfs",
         "ro", "rw", "rbind", "bind", "nosuid", "rro", "private", "rshared", "size=1k", "mode=999", "mode=-1", "idmap", "tmpcopyup", "tmpfs", "proc", "sysfs", "overlay", "ext4", "bogus",
         "cgroup", "mqueue", "devpts", "CAP_KILL", "CAP_BOGUS", "RLIMIT_NOFILE", "RLIMIT_BOGUS", "pid", "network", "user", "time", "ipc", "uts", "mount", "SCHED_FIFO", "SCHED_DEADLINE",
         "NAME=VALUE", "=", "PATH=", "HOME=", "0-", "0-99999", "4294967296", "-1", "0x10", "1e3", "A\nB", "tab\there", "\u001b[31m", "nul\0nul", "\ud83d\ude00", "\u202e", "1.3.0", "2.0", "c", "b", "a",
