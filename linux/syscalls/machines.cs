@@ -51,6 +51,7 @@ public static class MachineX64
     public const int SYS_faccessat2 = 439;
     public const int SYS_umask = 95;
     public const int SYS_utimensat = 280;
+    public const int SYS_fsetxattr = 190;
     public const int SYS_mount = 165;
     public const int SYS_umount2 = 166;
     public const int SYS_open_tree = 428;
@@ -211,6 +212,7 @@ public static class MachineArm64
     public const int SYS_faccessat2 = 439;
     public const int SYS_umask = 166;
     public const int SYS_utimensat = 88;
+    public const int SYS_fsetxattr = 7;
     public const int SYS_mount = 40;
     public const int SYS_umount2 = 39;
     public const int SYS_open_tree = 428;

@@ -54,6 +54,7 @@ public static unsafe partial class Libc
     public static int SYS_faccessat2 => IsX64 ? MachineX64.SYS_faccessat2 : MachineArm64.SYS_faccessat2;
     public static int SYS_umask => IsX64 ? MachineX64.SYS_umask : MachineArm64.SYS_umask;
     public static int SYS_utimensat => IsX64 ? MachineX64.SYS_utimensat : MachineArm64.SYS_utimensat;
+    public static int SYS_fsetxattr => IsX64 ? MachineX64.SYS_fsetxattr : MachineArm64.SYS_fsetxattr;
     public static int SYS_mount => IsX64 ? MachineX64.SYS_mount : MachineArm64.SYS_mount;
     public static int SYS_umount2 => IsX64 ? MachineX64.SYS_umount2 : MachineArm64.SYS_umount2;
     public static int SYS_open_tree => IsX64 ? MachineX64.SYS_open_tree : MachineArm64.SYS_open_tree;

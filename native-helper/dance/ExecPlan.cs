@@ -25,6 +25,8 @@ static unsafe class ExecPlan
         Limits.Add(plan, process);
         MemoryPolicy.Add(plan, memoryPolicy);
         AppArmor.Add(plan, process);
+        Selinux.AddKeyLabel(plan, process);
+        Selinux.AddExec(plan, process);
         if (namespaces != 0)
             plan.Call("join the container's namespaces", Libc.SYS_setns, init, namespaces);
         if (clonesAgain)

@@ -75,7 +75,10 @@ static unsafe class InitPlan
         if (namespaces.IsNew(Libc.CLONE_NEWTIME))
             AddTimeNamespace(plan, spec);
         if (!options.NoKeyring)
+        {
+            Selinux.AddKeyLabel(plan, process);
             plan.Call("join a session keyring", Libc.SYS_keyctl, Libc.KEYCTL_JOIN_SESSION_KEYRING, plan.Text("_ses." + options.Id))->Tolerated0 = Libc.ENOSYS;
+        }
         if (namespaces.IsNew(Libc.CLONE_NEWNET))
             AddLoopback(plan);
         AddNames(plan, spec, namespaces);
@@ -89,6 +92,7 @@ static unsafe class InitPlan
             plan.Do("wait for the hooks", StepKind.Sync, PointHooks, 1);
         HookRunner.AddInContainer(plan, "createContainer", spec.Hooks?.CreateContainer, options.CreateHookState);
         AppArmor.Add(plan, process);
+        Selinux.AddExec(plan, process);
 
         if (options.Console >= 0)
             Terminal.Add(plan, root, options.Console, process, bindConsole: true);

@@ -41,7 +41,7 @@ static unsafe class CgroupMounts
             return;
         }
         bool readOnly = options.ReadOnly;
-        var holder = new MountOptions { Set = options.Set & ~(ulong)Libc.MOUNT_ATTR_RDONLY };
+        var holder = new MountOptions { Set = options.Set & ~(ulong)Libc.MOUNT_ATTR_RDONLY, Label = options.Label };
         holder.Data.Add("mode=755");
         nint* tmpfs = Mounts.NewFileSystem(plan, words, "tmpfs", "tmpfs", holder);
         Mounts.Attach(plan, root, tmpfs, destination);

@@ -17,7 +17,7 @@ static unsafe class HiddenPaths
     }
 
     /// <summary>A folder is covered by an empty read-only tmpfs, anything else by the container's null device, which must be that device.</summary>
-    public static void Mask(Plan plan, nint* root, string path)
+    public static void Mask(Plan plan, nint* root, string path, string? label)
     {
         string words = $"mask {path}";
         int before = plan.Count;
@@ -28,7 +28,7 @@ static unsafe class HiddenPaths
 
         Step* branch = plan.Do(words, StepKind.SkipUnlessFolder, target, 0);
         int folderFirst = plan.Count;
-        var options = new MountOptions { Set = (ulong)Libc.MOUNT_ATTR_RDONLY };
+        var options = new MountOptions { Set = (ulong)Libc.MOUNT_ATTR_RDONLY, Label = label };
         options.SuperblockFlags.Add("ro");
         nint* cover = Mounts.NewFileSystem(plan, words, "tmpfs", "tmpfs", options);
         Mounts.Move(plan, words, cover, target, close: false);

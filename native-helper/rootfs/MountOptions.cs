@@ -16,6 +16,8 @@ sealed class MountOptions
     public bool CopyUp;
     public ulong Propagation;
     public bool RecursivePropagation;
+    /// <summary>linux.mountLabel, for a new file system.</summary>
+    public string? Label;
     public readonly List<string> SuperblockFlags = [];
     public readonly List<string> Data = [];
 

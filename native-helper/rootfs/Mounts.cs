@@ -1,6 +1,8 @@
 using Containers.Linux;
 using Containers.Linux.Oci;
+using Containers.Linux.Selinux;
 using Psrun.Dance;
+using Psrun.Processes;
 
 namespace Psrun.Rootfs;
 
@@ -11,10 +13,12 @@ namespace Psrun.Rootfs;
 static unsafe class Mounts
 {
     /// <param name="mapped">The tree that was made for this mount (<see cref="IdMappedTrees"/>); -1 for all others.</param>
-    public static void Add(Plan plan, nint* root, Mount mount, CgroupMountSource cgroups, int mapped)
+    /// <param name="label">linux.mountLabel.</param>
+    public static void Add(Plan plan, nint* root, Mount mount, CgroupMountSource cgroups, int mapped, string? label)
     {
         string destination = Required(mount.Destination, "mounts: destination is missing");
         MountOptions options = MountOptions.Parse(destination, mount.Options);
+        options.Label = label;
         if (options.CopyUp && (mount.Type != "tmpfs" || options.Bind))
             throw new PsrunException($"mounts: {destination}: option \"tmpcopyup\" means nothing but for a tmpfs");
         bool bind = options.Bind || mount.Type == "bind";
@@ -133,9 +137,14 @@ static unsafe class Mounts
             else
                 plan.Call($"{words}: option {option}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text(option[..equals]), plan.Text(option[(equals + 1)..]));
         }
+        MountLabelWay way = options.Label == null ? MountLabelWay.None : SelinuxLabel.WayOf(type);
+        if (way == MountLabelWay.Context && !SelinuxLabel.IsNamedBy(options.Data))
+            plan.Call($"{words}: linux.mountLabel: {options.Label}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text("context"), plan.Text(options.Label!));
         plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_CMD_CREATE);
         nint* made = plan.Open(words, Libc.SYS_fsmount, fs, Libc.FSMOUNT_CLOEXEC, options.Set);
         plan.Close(fs);
+        if (way == MountLabelWay.Attribute)
+            Selinux.AddAttribute(plan, made, words, options.Label!);
         return made;
     }
 

@@ -29,7 +29,7 @@ static unsafe class RootPlan
             Mounts.SetAttributes(plan, words, root, 0, 0, recursive: true, (ulong)Libc.MS_PRIVATE);
 
         for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
-            Mounts.Add(plan, root, spec.Mounts![i], cgroups, mapped.GetValueOrDefault(i, -1));
+            Mounts.Add(plan, root, spec.Mounts![i], cgroups, mapped.GetValueOrDefault(i, -1), spec.Linux?.MountLabel);
         DeviceNodes.Add(plan, root, spec, bindNodes);
         Mounts.CloseDev(plan, root, spec.Mounts ?? []);
         return root;
@@ -40,7 +40,7 @@ static unsafe class RootPlan
         foreach (string path in spec.Linux?.ReadonlyPaths ?? [])
             HiddenPaths.MakeReadOnly(plan, root, path);
         foreach (string path in spec.Linux?.MaskedPaths ?? [])
-            HiddenPaths.Mask(plan, root, path);
+            HiddenPaths.Mask(plan, root, path, spec.Linux?.MountLabel);
         if (spec.Root?.Readonly == true)
             Mounts.SetAttributes(plan, "make the root read-only", root, (ulong)Libc.MOUNT_ATTR_RDONLY, 0, recursive: false);
     }

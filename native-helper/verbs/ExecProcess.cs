@@ -29,6 +29,8 @@ static class ExecProcess
         }
         if (options.Value("apparmor") is { Length: > 0 } profile)
             process.ApparmorProfile = profile;
+        if (options.Value("process-label") is { Length: > 0 } label)
+            process.SelinuxLabel = label;
         SpecCheck.Process(process, "process");
         return process;
     }

@@ -20,8 +20,7 @@ static unsafe class ExecVerb
         Options options = Options.Parse(args, Known, limit: 1, out int used);
         if (options.Arguments.Count == 0)
             throw new PsrunException("exec: a container id is needed");
-        if (options.Value("process-label") is { Length: > 0 })
-            throw new PsrunException("--process-label: SELinux is not supported");
+        Selinux.Check(options.Value("process-label"), "--process-label");
         AppArmor.Check(options.Value("apparmor"), "--apparmor");
         string id = ContainerId.Check(options.Arguments[0]);
         using StateFolder folder = StateFolder.Open(root, id) ?? throw StateFolder.NotFound(id);

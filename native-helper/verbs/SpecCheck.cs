@@ -42,7 +42,7 @@ static class SpecCheck
         LinuxConfig linux = spec.Linux ?? throw new PsrunException("config.json: linux is missing");
         Refuse(linux.IntelRdt != null, "linux.intelRdt");
         MemoryPolicy.Check(linux.MemoryPolicy);
-        CheckMountLabel(linux.MountLabel);
+        linux.MountLabel = Selinux.UsableMountLabel(linux.MountLabel);
         foreach (Mount mount in spec.Mounts ?? [])
         {
             Text(mount.Destination, "mounts.destination");
@@ -88,19 +88,10 @@ static class SpecCheck
             if (entry.IndexOf('=') <= 0)
                 throw new PsrunException($"{name}.env: \"{entry}\" is not NAME=VALUE");
         AppArmor.Check(process.ApparmorProfile, name + ".apparmorProfile");
-        Refuse(!string.IsNullOrEmpty(process.SelinuxLabel), name + ".selinuxLabel");
+        Selinux.Check(process.SelinuxLabel, name + ".selinuxLabel");
         Refuse(process.User?.Username != null, name + ".user.username");
         Affinity.Check(process.ExecCpuAffinity, name);
         Refuse(process.CommandLine != null, name + ".commandLine");
-    }
-
-    /// <summary>A label for files means nothing to a kernel without SELinux, and engines give one all the same.</summary>
-    static void CheckMountLabel(string? label)
-    {
-        if (string.IsNullOrEmpty(label))
-            return;
-        Refuse(File.Exists("/sys/fs/selinux/enforce"), "linux.mountLabel");
-        Log.Warning("linux.mountLabel: this host has no SELinux, the label is left out");
     }
 
     static void Refuse(bool asked, string field)
