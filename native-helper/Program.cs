@@ -76,6 +76,10 @@ static class Program
         {
             Log.Error(e.Message);
         }
+        catch (Containers.Linux.Resctrl.ResctrlException e)
+        {
+            Log.Error(e.Message);
+        }
         // A fault of our own: still one line, the verb's exit status, and what was begun taken back by whoever began it.
         catch (Exception e)
         {

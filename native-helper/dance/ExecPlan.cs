@@ -11,12 +11,13 @@ static unsafe class ExecPlan
     /// <param name="root">The container's root where it shares its mount namespace with others; else -1, and the namespace's own is right.</param>
     /// <param name="attached">Somebody puts the process into its control group while it waits.</param>
     /// <param name="clonesAgain">Only inside the user namespace is the right to enter the pid namespace, and a process enters that by birth: the joining child makes the real one.</param>
-    public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, int init, nint namespaces,
+    public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, List<int> resctrlFiles, int init, nint namespaces,
         int root, int console, SystemCallFilter? filter, int preservedDescriptors, bool clonesAgain, bool attached, bool setGroupsAllowed)
     {
         var plan = new Plan();
         OwnProgram.AddSteps(plan);
         cgroup?.AddSteps(plan);
+        State.CgroupEntry.AddWrites(plan, resctrlFiles, "linux.intelRdt: enter the group");
         Affinity.AddFinal(plan, process.ExecCpuAffinity);
         if (!clonesAgain)
             AddBeginning(plan, filter, attached);

@@ -14,6 +14,8 @@ sealed class InitOptions
     public required CgroupMountSource Cgroups;
     /// <summary>Null without a control group (rootless).</summary>
     public required State.CgroupEntry? CgroupEntry;
+    /// <summary>The tasks files of its groups of resctrl.</summary>
+    public required List<int> ResctrlFiles;
     public required List<string> Environment;
     /// <summary>Descriptors of the namespaces that are joined, in the order of <see cref="Namespaces.Joined"/>.</summary>
     public List<int> JoinedDescriptors = [];
@@ -47,6 +49,7 @@ static unsafe class InitPlan
         plan.Call("let go of the lock", Libc.SYS_close, options.Lock);
         OwnProgram.AddSteps(plan);
         options.CgroupEntry?.AddSteps(plan);
+        State.CgroupEntry.AddWrites(plan, options.ResctrlFiles, "linux.intelRdt: enter the group");
         if (namespaces.Joined.Count > 0)
             AddJoin(plan, options);
 
@@ -115,7 +118,7 @@ static unsafe class InitPlan
         nint* program = ProgramSteps.AddFind(plan, process.Args!, options.Environment);
         if (options.StartSocket >= 0)
         {
-            plan.Call("take the name of a waiting init", Libc.SYS_prctl, Libc.PR_SET_NAME, plan.Text(State.InitProcess.WaitingName));
+            plan.Call("take the name of a waiting init", Libc.SYS_prctl, Libc.PR_SET_NAME, plan.Text(System.Text.Encoding.ASCII.GetString(State.InitProcess.WaitingName)));
             plan.Do("tell that all is made", StepKind.Sync, PointCreated, 1);
             plan.Do("wait for start", StepKind.AwaitStart, options.StartSocket);
         }

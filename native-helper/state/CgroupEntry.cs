@@ -30,14 +30,20 @@ sealed unsafe class CgroupEntry : IDisposable
     /// <summary>The child's first steps: it is in all groups before it does anything that they limit.</summary>
     public void AddSteps(Plan plan)
     {
-        nint self = plan.Text("0");
-        foreach (int file in _files)
-        {
-            plan.Call("enter the control group", Libc.SYS_write, file, self, 1);
-            plan.Call(null, Libc.SYS_close, file);
-        }
+        AddWrites(plan, _files, "enter the control group");
         if (_unified >= 0)
             plan.Call("enter the control group", Libc.SYS_close, _unified);
+    }
+
+    /// <summary>Whoever writes "0" into these files is moved.</summary>
+    public static void AddWrites(Plan plan, List<int> files, string words)
+    {
+        nint self = plan.Text("0");
+        foreach (int file in files)
+        {
+            plan.Call(words, Libc.SYS_write, file, self, 1);
+            plan.Call(null, Libc.SYS_close, file);
+        }
     }
 
     public void Dispose()

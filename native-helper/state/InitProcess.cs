@@ -8,20 +8,9 @@ namespace Psrun.State;
 static unsafe class InitProcess
 {
     /// <summary>What an init is called until its execve: the kernel then puts the program's own name in its place. At most 15 bytes.</summary>
-    public const string WaitingName = "psrun:[init]";
+    public static ReadOnlySpan<byte> WaitingName => "psrun:[init]"u8;
 
-    public static bool IsWaiting(int pid)
-    {
-        int fd = Libc.open($"/proc/{pid}/comm", Libc.O_RDONLY | Libc.O_CLOEXEC);
-        if (fd < 0)
-            return IsGone(pid, Libc.errno);
-        byte* name = stackalloc byte[64];
-        nint n = Libc.read(fd, name, 64);
-        Libc.close(fd);
-        return n > 0 && Encoding.UTF8.GetString(name, (int)n).TrimEnd('\n') == WaitingName;
-    }
-
-    public static ulong StartTime(int pid) => TryRead(pid, out ulong start, out _) ? start : 0;
+    public static ulong StartTime(int pid) => TryRead(pid, out Stat stat) ? stat.StartTime : 0;
 
     /// <summary>All processes in the init's own pid namespace: the container's, where it has no control group.</summary>
     public static List<int> InItsPidNamespace(int init)
@@ -46,19 +35,33 @@ static unsafe class InitProcess
         return pid;
     }
 
-    public static bool IsAlive(int pid, ulong startTime) => pid > 0 && TryRead(pid, out ulong start, out byte state) && start == startTime && state is not ((byte)'Z' or (byte)'X');
+    public static bool IsAlive(int pid, ulong startTime) => IsAlive(pid, startTime, out _);
+
+    /// <param name="waits">Whether it has the name of an init that waits for `start`.</param>
+    public static bool IsAlive(int pid, ulong startTime, out bool waits)
+    {
+        waits = false;
+        if (pid <= 0 || !TryRead(pid, out Stat stat) || stat.StartTime != startTime || stat.State is (byte)'Z' or (byte)'X')
+            return false;
+        waits = stat.Waits;
+        return true;
+    }
 
     /// <summary>Whether the process, ended or not, is one that was forked and has not executed a program (PF_FORKNOEXEC of linux/sched.h, in field 9).</summary>
     public static bool NeverExecuted(int pid, ulong? startTime = null) =>
-        TryRead(pid, out ulong start, out _, out uint flags) && (startTime ?? start) == start && (flags & 0x40) != 0;
+        TryRead(pid, out Stat stat) && (startTime ?? stat.StartTime) == stat.StartTime && (stat.Flags & 0x40) != 0;
 
-    static bool TryRead(int pid, out ulong startTime, out byte state) => TryRead(pid, out startTime, out state, out _);
-
-    static bool TryRead(int pid, out ulong startTime, out byte state, out uint flags)
+    struct Stat
     {
-        flags = 0;
-        startTime = 0;
-        state = 0;
+        public bool Waits;
+        public byte State;
+        public uint Flags;
+        public ulong StartTime;
+    }
+
+    static bool TryRead(int pid, out Stat stat)
+    {
+        stat = default;
         int fd = Libc.open($"/proc/{pid}/stat", Libc.O_RDONLY | Libc.O_CLOEXEC);
         if (fd < 0)
             return IsGone(pid, Libc.errno);
@@ -73,18 +76,20 @@ static unsafe class InitProcess
         int at = text.LastIndexOf((byte)')');
         if (at < 0 || at + 2 >= text.Length)
             return false;
+        int name = text.IndexOf((byte)'(') + 1;
+        stat.Waits = name > 0 && name <= at && text[name..at].SequenceEqual(WaitingName);
         text = text[(at + 2)..];
-        state = text[0];
+        stat.State = text[0];
         for (int field = 3; field < 22; field++)
         {
             int blank = text.IndexOf((byte)' ');
             if (blank < 0)
                 return false;
             text = text[(blank + 1)..];
-            if (field == 8 && !Utf8Parser.TryParse(text, out flags, out _))
+            if (field == 8 && !Utf8Parser.TryParse(text, out stat.Flags, out _))
                 return false;
         }
-        return Utf8Parser.TryParse(text, out startTime, out _);
+        return Utf8Parser.TryParse(text, out stat.StartTime, out _);
     }
 
     /// <summary>Always false; throws when what was met does not prove that there is no such process.</summary>

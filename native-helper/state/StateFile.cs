@@ -30,10 +30,10 @@ sealed class StateFile
     public Psrun.Systemd.KeptUnit? Unit { get; set; }
     public Dictionary<string, string>? Annotations { get; set; }
     public Hooks? Hooks { get; set; }
+    /// <summary>linux.intelRdt: where every exec process belongs, too.</summary>
+    public Containers.Linux.Resctrl.ResctrlGroup? IntelRdt { get; set; }
     /// <summary>linux.memoryPolicy, which every exec process needs again.</summary>
     public LinuxMemoryPolicy? MemoryPolicy { get; set; }
-    /// <summary>The container's tree, where it is mounted in a namespace that is not its own.</summary>
-    public Psrun.Rootfs.SharedMounts? Mounts { get; set; }
     /// <summary>How the filter beside this file is installed; null without one.</summary>
     public KeptFilter? Seccomp { get; set; }
 
@@ -72,16 +72,12 @@ sealed class StateFile
                     json.WriteString("listenerMetadata", seccomp.Metadata);
                 json.WriteEndObject();
             }
-            if (Mounts is { } mounts)
+            if (IntelRdt is { } rdt)
             {
-                json.WriteStartObject("mounts");
-                json.WriteString("at", mounts.At);
-                json.WriteNumber("before", mounts.Before);
-                if (mounts.Namespace != null)
-                {
-                    json.WriteString("namespace", mounts.Namespace);
-                    json.WriteString("namespaceLink", mounts.NamespaceLink);
-                }
+                json.WriteStartObject("intelRdt");
+                json.WriteString("class", rdt.Class);
+                if (rdt.Monitor != null)
+                    json.WriteString("monitor", rdt.Monitor);
                 json.WriteEndObject();
             }
             if (Hooks != null)
@@ -124,7 +120,9 @@ sealed class StateFile
                 Unit = o.TryGetProperty("systemd", out JsonElement systemd)
                     ? new Psrun.Systemd.KeptUnit(Text(systemd.GetProperty("unit")), systemd.GetProperty("user").GetBoolean())
                     : null,
-                Mounts = o.TryGetProperty("mounts", out JsonElement mounts) ? ReadMounts(mounts) : null,
+                IntelRdt = o.TryGetProperty("intelRdt", out JsonElement rdt)
+                    ? new(Text(rdt.GetProperty("class")), rdt.TryGetProperty("monitor", out JsonElement monitor) ? Text(monitor) : null)
+                    : null,
                 Seccomp = o.TryGetProperty("seccomp", out JsonElement seccomp) ? ReadFilter(seccomp) : null,
             };
         }
@@ -140,11 +138,6 @@ sealed class StateFile
     static KeptFilter ReadFilter(JsonElement element) => new(element.GetProperty("flags").GetUInt32(),
         element.TryGetProperty("listenerPath", out JsonElement path) ? Text(path) : null,
         element.TryGetProperty("listenerMetadata", out JsonElement metadata) ? Text(metadata) : null);
-
-    static Psrun.Rootfs.SharedMounts ReadMounts(JsonElement element) => new(Text(element.GetProperty("at")) is ['/', ..] at ? at : throw new FormatException("mounts.at is no path"),
-        element.GetProperty("before").GetInt32(),
-        element.TryGetProperty("namespace", out JsonElement path) ? Text(path) : null,
-        element.TryGetProperty("namespaceLink", out JsonElement link) ? Text(link) : null);
 
     static Dictionary<string, string> ReadAnnotations(JsonElement element)
     {
@@ -185,21 +178,20 @@ sealed class StateFile
         json.WriteEndObject();
     }
 
+    static readonly Dictionary<uint, string> s_names = new() { [0] = "root" };
+
     /// <summary>The user's name by /etc/passwd, else "#1000".</summary>
-    public string OwnerName
+    public string OwnerName => s_names.TryGetValue(Owner, out string? name) ? name : s_names[Owner] = FindOwner();
+
+    string FindOwner()
     {
-        get
+        foreach (string line in File.Exists("/etc/passwd") ? File.ReadAllLines("/etc/passwd") : [])
         {
-            if (Owner == 0)
-                return "root";
-            foreach (string line in File.Exists("/etc/passwd") ? File.ReadAllLines("/etc/passwd") : [])
-            {
-                string[] fields = line.Split(':');
-                if (fields.Length > 2 && fields[2] == Owner.ToString())
-                    return fields[0];
-            }
-            return "#" + Owner;
+            string[] fields = line.Split(':');
+            if (fields.Length > 2 && fields[2] == Owner.ToString())
+                return fields[0];
         }
+        return "#" + Owner;
     }
 
     /// <param name="pid">The init's pid as the hook sees it; 0: as psrun does.</param>

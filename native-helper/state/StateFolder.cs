@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using Containers.Linux;
 
@@ -8,7 +9,11 @@ namespace Psrun.State;
 /// </summary>
 sealed unsafe class StateFolder : IDisposable
 {
+    static byte[]? s_buffer;
+
     readonly int _fd;
+    /// <summary>Empty, or the way from <see cref="_fd"/> to the folder; see <see cref="Peek"/>.</summary>
+    readonly string _way = "";
 
     StateFolder(string root, string id, int fd)
     {
@@ -16,6 +21,12 @@ sealed unsafe class StateFolder : IDisposable
         Id = id;
         _fd = fd;
     }
+
+    StateFolder(string root, int rootFd, string id) : this(root, id, rootFd) => _way = id + "/";
+
+    /// <summary>A folder that is only looked at, one of many: its state and <see cref="Status"/>. It is not opened itself, and there is nothing to dispose of.</summary>
+    /// <param name="rootFd">An open descriptor of <paramref name="root"/>, which stays the caller's.</param>
+    public static StateFolder Peek(string root, int rootFd, string id) => new(root, rootFd, id);
 
     public string Root { get; }
     public string Id { get; }
@@ -46,14 +57,11 @@ sealed unsafe class StateFolder : IDisposable
                 folder.Dispose();
                 continue;
             }
-            if (locked && folder.TryRead("state.json") == null)
+            // An init that lives although its state was taken away is a forced delete's to end.
+            if (locked && folder.TryRead("state.json") == null && (folder.TryReadInitLink() is not { } left || !InitProcess.IsAlive(left.Pid, left.PidStartTime)))
             {
                 if (!made)
-                {
-                    folder.RemoveStartSocket();
-                    Libc.unlinkat(folder._fd, "init", 0);
-                    Libc.unlinkat(folder._fd, "seccomp.bpf", 0);
-                }
+                    folder.RemoveFiles();
                 return folder;
             }
             folder.Dispose();
@@ -103,23 +111,49 @@ sealed unsafe class StateFolder : IDisposable
 
     public void Unlock() => Libc.flock(_fd, Libc.LOCK_UN);
 
+    /// <summary>Whether somebody holds the lock.</summary>
+    public bool IsBeingMade
+    {
+        get
+        {
+            if (_way.Length > 0)
+            {
+                using StateFolder? opened = Open(Root, Id);
+                return opened?.IsBeingMade == true;
+            }
+            if (!TryLock())
+                return true;
+            Unlock();
+            return false;
+        }
+    }
+
     public StateFile? TryReadState()
     {
-        byte[]? bytes = TryRead("state.json");
-        if (bytes == null)
+        // One for all that a list reads: sixteen kilobytes apiece would be most of what it allocates.
+        if (TryRead("state.json", ref s_buffer) is not int length)
             return null;
-        StateFile state = StateFile.Read(bytes);
+        StateFile state = StateFile.Read(s_buffer.AsSpan(0, length));
         return state.Id == Id ? state : throw new PsrunException($"state.json is not readable: it is of container \"{state.Id}\"");
     }
 
     byte[]? TryRead(string name)
     {
-        int fd = Libc.openat(_fd, name, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+        byte[]? buffer = null;
+        return TryRead(name, ref buffer) is int length ? buffer![..length] : null;
+    }
+
+    /// <returns>The length of what is in <paramref name="buffer"/> then; null where the file is not there.</returns>
+    int? TryRead(string name, ref byte[]? buffer)
+    {
+        int fd = _way.Length == 0
+            ? Libc.openat(_fd, name, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC)
+            : Libc.openat2(_fd, _way + name, new open_how { flags = Libc.O_RDONLY | Libc.O_CLOEXEC, resolve = Libc.RESOLVE_NO_SYMLINKS });
         if (fd < 0)
-            return Libc.errno == Libc.ENOENT ? null : throw new PsrunException($"open {Path}/{name}: {Errnos.Text(Libc.errno)}");
+            return Libc.errno == Libc.ENOENT || _way.Length > 0 && Libc.errno is Libc.ENOTDIR or Libc.ELOOP ? null : throw new PsrunException($"open {Path}/{name}: {Errnos.Text(Libc.errno)}");
         try
         {
-            return ReadAll(fd, 16 << 20, Path + "/" + name);
+            return ReadAll(fd, 16 << 20, Path + "/" + name, ref buffer);
         }
         finally
         {
@@ -129,7 +163,14 @@ sealed unsafe class StateFolder : IDisposable
 
     public static byte[] ReadAll(int fd, int limit, string name)
     {
-        byte[] buffer = new byte[16 * 1024];
+        byte[]? buffer = null;
+        int length = ReadAll(fd, limit, name, ref buffer);
+        return buffer[..length];
+    }
+
+    static int ReadAll(int fd, int limit, string name, [NotNull] ref byte[]? buffer)
+    {
+        buffer ??= new byte[16 * 1024];
         int length = 0;
         while (true)
         {
@@ -141,7 +182,7 @@ sealed unsafe class StateFolder : IDisposable
             if (n < 0)
                 throw new PsrunException($"read {name}: {Errnos.Text(Libc.errno)}");
             if (n == 0)
-                return buffer[..length];
+                return length;
             length += (int)n;
             if (length > limit)
                 throw new PsrunException($"{name}: larger than {limit} bytes");
@@ -176,22 +217,50 @@ sealed unsafe class StateFolder : IDisposable
     /// <summary>
     /// What delete needs to take a container away, a second time and as a link, which is there whole or not at all: for the day on which state.json cannot be read.
     /// </summary>
-    public void WriteInitLink(StateFile state)
+    public void WriteInitLink(StateFile state) => WriteLink("init", $"{state.Pid} {state.PidStartTime} {state.CgroupPath}");
+
+    void WriteLink(string name, string text)
     {
-        if (Libc.symlinkat($"{state.Pid} {state.PidStartTime} {state.CgroupPath}", _fd, "init") < 0)
-            throw new PsrunException($"write {Path}/init: {Errnos.Text(Libc.errno)}");
+        if (Libc.symlinkat(text, _fd, name) < 0)
+            throw new PsrunException($"write {Path}/{name}: {Errnos.Text(Libc.errno)}");
+    }
+
+    string? TryReadLink(string name)
+    {
+        byte* buffer = stackalloc byte[4096];
+        nint length = Libc.readlinkat(_fd, name, buffer, 4096);
+        if (length < 0 && Libc.errno is not (Libc.ENOENT or Libc.EINVAL))
+            throw new PsrunException($"read {Path}/{name}: {Errnos.Text(Libc.errno)}");
+        return length <= 0 ? null : System.Text.Encoding.UTF8.GetString(buffer, (int)length);
     }
 
     /// <summary>What <see cref="WriteInitLink"/> kept, as a state in which all else is empty; null without it.</summary>
     public StateFile? TryReadInitLink()
     {
-        byte* buffer = stackalloc byte[4096];
-        nint length = Libc.readlinkat(_fd, "init", buffer, 4096);
-        string[] parts = length <= 0 ? [] : System.Text.Encoding.UTF8.GetString(buffer, (int)length).Split(' ', 3);
+        string[] parts = TryReadLink("init")?.Split(' ', 3) ?? [];
         return parts.Length == 3 && int.TryParse(parts[0], out int pid) && ulong.TryParse(parts[1], out ulong start)
             ? new StateFile { Id = Id, Bundle = "", Rootfs = "", Pid = pid, PidStartTime = start, Complete = true, CgroupPath = parts[2].Length > 0 ? parts[2] : null }
             : null;
     }
+
+    /// <summary>Where the container's tree is mounted in a namespace that is not its own: links too, each of which may be as long as a path can be. The one that counts comes last.</summary>
+    public void WriteMounts(Psrun.Rootfs.SharedMounts mounts)
+    {
+        WriteLink("mounts-at", mounts.At);
+        if (mounts.Namespace != null)
+            WriteLink("mounts-in", mounts.Namespace);
+        WriteLink("mounts", $"{mounts.Before} {mounts.NamespaceLink}");
+    }
+
+    public Psrun.Rootfs.SharedMounts? TryReadMounts() =>
+        TryReadLink("mounts")?.Split(' ', 2) is [string before, string link] && int.TryParse(before, out int count) && TryReadLink("mounts-at") is ['/', ..] at
+            ? new(at, count, TryReadLink("mounts-in"), link)
+            : null;
+
+    /// <summary>The group of resctrl that goes with the container, by its path below resctrl's root.</summary>
+    public void WriteResctrlGroup(string group) => WriteLink("resctrl", group);
+
+    public string? TryReadResctrlGroup() => TryReadLink("resctrl");
 
     /// <summary>The program of the container's filter, for exec. Written before the state that speaks of it, and never again.</summary>
     public void WriteFilter(ReadOnlySpan<byte> program)
@@ -212,7 +281,7 @@ sealed unsafe class StateFolder : IDisposable
 
     public byte[]? TryReadFilter() => TryRead("seccomp.bpf");
 
-    public bool HasStartSocket => Libc.faccessat(_fd, "start.sock", 0, Libc.AT_SYMLINK_NOFOLLOW) == 0;
+    public bool HasStartSocket => Libc.faccessat(_fd, _way + "start.sock", 0, Libc.AT_SYMLINK_NOFOLLOW) == 0;
 
     public void RemoveStartSocket() => Libc.unlinkat(_fd, "start.sock", 0);
 
@@ -245,11 +314,16 @@ sealed unsafe class StateFolder : IDisposable
     /// <summary>Idempotent. The state goes first: without it the folder is nobody's container any more.</summary>
     public void Remove()
     {
-        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "init", "seccomp.bpf"])
-            if (Libc.unlinkat(_fd, name, 0) < 0 && Libc.errno != Libc.ENOENT)
-                throw new PsrunException($"remove {Path}/{name}: {Errnos.Text(Libc.errno)}");
+        RemoveFiles();
         if (Libc.rmdir(Path) < 0 && Libc.errno != Libc.ENOENT)
             throw new PsrunException($"remove {Path}: {Errnos.Text(Libc.errno)}");
+    }
+
+    void RemoveFiles()
+    {
+        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "init", "mounts", "mounts-in", "mounts-at", "resctrl", "seccomp.bpf"])
+            if (Libc.unlinkat(_fd, name, 0) < 0 && Libc.errno != Libc.ENOENT)
+                throw new PsrunException($"remove {Path}/{name}: {Errnos.Text(Libc.errno)}");
     }
 
     static void MakeRoot(string root)

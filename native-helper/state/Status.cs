@@ -5,23 +5,15 @@ static class Status
 {
     public static string Of(StateFolder folder, StateFile state)
     {
-        if (!InitProcess.IsAlive(state.Pid, state.PidStartTime))
+        if (!InitProcess.IsAlive(state.Pid, state.PidStartTime, out bool waits))
             // A creation that is under way has not told the pid yet, but it holds the lock.
-            return !state.Complete && state.Pid == 0 && IsBeingMade(folder) ? StateFile.Creating : StateFile.Stopped;
+            return !state.Complete && state.Pid == 0 && folder.IsBeingMade ? StateFile.Creating : StateFile.Stopped;
         if (!state.Complete)
             // The creator was killed. Its child ends at the next point where it would wait for it; one that has no such point left runs its program.
-            return IsBeingMade(folder) ? StateFile.Creating : folder.HasStartSocket ? StateFile.Stopped : StateFile.Running;
-        // A start that was killed leaves its socket behind.
-        if (folder.HasStartSocket && InitProcess.IsWaiting(state.Pid))
+            return folder.IsBeingMade ? StateFile.Creating : folder.HasStartSocket ? StateFile.Stopped : StateFile.Running;
+        // A start that was killed leaves its socket behind, and a program may call itself what it likes.
+        if (waits && folder.HasStartSocket)
             return StateFile.Created;
         return state.CgroupPath != null && CgroupSetup.IsFrozen(state.CgroupPath) ? StateFile.Paused : StateFile.Running;
-    }
-
-    static bool IsBeingMade(StateFolder folder)
-    {
-        if (!folder.TryLock())
-            return true;
-        folder.Unlock();
-        return false;
     }
 }

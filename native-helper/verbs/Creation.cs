@@ -33,6 +33,7 @@ sealed unsafe class Creation : IDisposable
     CgroupEntry? _entry;
     Launch? _launch;
     Network.NetDevices? _netDevices;
+    Rootfs.SharedMounts? _mounts;
     string? _pidFile;
     readonly List<int> _descriptors = [];
 
@@ -90,8 +91,12 @@ sealed unsafe class Creation : IDisposable
             Annotations = Spec.Annotations,
             Hooks = Spec.Hooks,
             MemoryPolicy = Spec.Linux?.MemoryPolicy,
-            Mounts = namespaces.IsNew(Libc.CLONE_NEWNS) ? null : Rootfs.SharedMounts.Find(namespaces, rootfs),
         };
+        if (!namespaces.IsNew(Libc.CLONE_NEWNS))
+        {
+            _mounts = Rootfs.SharedMounts.Find(namespaces, rootfs);
+            _folder.WriteMounts(_mounts);
+        }
         _cgroups = CgroupSetup.Find(Spec, _options.Id);
         State.CgroupPath = _cgroups?.Path;
         State.Unit = _cgroups?.Unit;
@@ -104,6 +109,11 @@ sealed unsafe class Creation : IDisposable
             State.CgroupPath = null;
             _folder.WriteState(State);
             _cgroups = null;
+        }
+        if (Spec.Linux!.IntelRdt is { } rdt)
+        {
+            State.IntelRdt = ResctrlSetup.Create(rdt, _options.Id, _folder);
+            _folder.WriteState(State);
         }
         Log.Debug($"state folder {_folder.Path}, control group {State.CgroupPath ?? "none"}");
 
@@ -122,6 +132,7 @@ sealed unsafe class Creation : IDisposable
             Namespaces = namespaces,
             CgroupEntry = _entry,
             Cgroups = _cgroups?.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)) ?? new Rootfs.CgroupMountSource { HostTree = true },
+            ResctrlFiles = ResctrlSetup.OpenEntry(State.IntelRdt),
             Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
             PreservedDescriptors = _options.ListenDescriptors + _options.PreservedDescriptors,
             Filter = filter,
@@ -129,6 +140,7 @@ sealed unsafe class Creation : IDisposable
             NoKeyring = _options.NoNewKeyring,
             SetGroupsAllowed = !Rootless.DeniesSetGroups(Spec, namespaces.IsNew(Libc.CLONE_NEWUSER)),
         };
+        _descriptors.AddRange(init.ResctrlFiles);
         SocketActivation.AddTo(init.Environment, _options.ListenDescriptors, namespaces.IsNew(Libc.CLONE_NEWPID));
         foreach ((string type, _, string path) in namespaces.Joined)
             init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
@@ -248,11 +260,13 @@ sealed unsafe class Creation : IDisposable
             _netDevices?.Restore();
             _launch?.Abort();
             _cgroups?.Remove();
-            State?.Mounts?.Detach();
+            if (_folder != null)
+                ResctrlSetup.Remove(_folder);
+            _mounts?.Detach();
             _folder?.Remove();
         }
         // The first failure is the one to tell; what is left now keeps its state, and delete --force finishes it.
-        catch (Exception e) when (e is PsrunException or LinuxException or Containers.Linux.Cgroups.CgroupException)
+        catch (Exception e) when (e is PsrunException or LinuxException or Containers.Linux.Cgroups.CgroupException or Containers.Linux.Resctrl.ResctrlException)
         {
             Log.Warning($"{_options.Id}: clean-up: {e.Message}");
         }

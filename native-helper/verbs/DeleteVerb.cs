@@ -27,18 +27,15 @@ static unsafe class DeleteVerb
         catch (PsrunException e) when (force)
         {
             Log.Warning($"delete {id}: {e.Message}");
-            state = folder.TryReadInitLink();
-            if (state != null)
-            {
-                Remove(folder, state);
-                return 0;
-            }
         }
         if (state == null)
         {
             if (!force)
                 throw StateFolder.NotFound(id);
-            folder.Remove();
+            if (folder.TryReadInitLink() is { } kept)
+                Remove(folder, kept);
+            else
+                folder.Remove();
             return 0;
         }
         string status = Status.Of(folder, state);
@@ -61,7 +58,8 @@ static unsafe class DeleteVerb
                 SystemdDriver.Stop(unit);
             CgroupSetup.RemoveAt(made.CgroupPath);
         }
-        state.Mounts?.Detach();
+        folder.TryReadMounts()?.Detach();
+        ResctrlSetup.Remove(folder);
         folder.Remove();
         HookRunner.RunAfter("poststop", state.Hooks?.Poststop, state.ForHook(StateFile.Stopped));
     }

@@ -43,7 +43,7 @@ static unsafe class ExecVerb
         if (init < 0)
             throw new PsrunException("cannot exec in a stopped container");
         nint foreign = ForeignNamespaces(state.Pid);
-        int rootFolder = state.Mounts == null ? -1 : OpenRoot(state, init);
+        int rootFolder = folder.TryReadMounts() == null ? -1 : OpenRoot(state, init);
         using TerminalRelay? relay = terminal && consoleSocket == null ? TerminalRelay.Open(process) : null;
         int console = relay?.Socket ?? (consoleSocket != null ? ConsoleSocket.Connect(consoleSocket) : -1);
         List<string> environment = ProcessEnvironment.Complete(process, $"/proc/{state.Pid}/root");
@@ -52,7 +52,7 @@ static unsafe class ExecVerb
         SystemCallFilter? filter = SystemCallFilter.Kept(folder, state);
         filter?.Prepare(state);
         bool clonesAgain = Rootless.IsPlainUser && (foreign & Libc.CLONE_NEWUSER) != 0;
-        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, rootFolder, console, filter,
+        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, ResctrlSetup.OpenEntry(state.IntelRdt), init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, rootFolder, console, filter,
             options.PreservedDescriptors(), clonesAgain, attached, !Rootless.DeniesSetGroups(state.Pid.ToString(System.Globalization.CultureInfo.InvariantCulture)));
 
         if (!detach)

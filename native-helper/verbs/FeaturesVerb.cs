@@ -37,7 +37,7 @@ static class FeaturesVerb
                 },
                 Apparmor = new ToggleFeature { Enabled = true },
                 Selinux = new ToggleFeature { Enabled = true },
-                IntelRdt = new IntelRdtFeatures { Enabled = false },
+                IntelRdt = new IntelRdtFeatures { Enabled = true, Schemata = true, Monitoring = true },
                 MountExtensions = new MountExtensionFeatures { IdMap = new ToggleFeature { Enabled = true } },
                 MemoryPolicy = new MemoryPolicyFeatures { Modes = Processes.MemoryPolicy.Modes, Flags = Processes.MemoryPolicy.Flags },
                 NetDevices = new ToggleFeature { Enabled = true },

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Containers.Linux;
 using Psrun.State;
 
 namespace Psrun.Verbs;
@@ -15,29 +16,36 @@ static class ListVerb
         if (used != args.Length)
             throw new PsrunException($"list: \"{args[used]}\" is not expected");
         var rows = new List<(StateFile State, string Status)>();
-        if (Directory.Exists(root))
+        int all = Libc.open(root, Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+        if (all < 0 && Libc.errno is not (Libc.ENOENT or Libc.ENOTDIR))
+            throw new PsrunException($"open {root}: {Errnos.Text(Libc.errno)}");
+        if (all >= 0)
         {
+            bool statusToo = !options.Has("quiet");
             string[] names = Directory.GetDirectories(root);
             Array.Sort(names, StringComparer.Ordinal);
             foreach (string name in names)
             {
-                using StateFolder? folder = StateFolder.Open(root, Path.GetFileName(name));
+                StateFolder folder = StateFolder.Peek(root, all, Path.GetFileName(name));
                 try
                 {
-                    if (folder?.TryReadState() is { } state)
-                        rows.Add((state, Status.Of(folder, state)));
+                    if (folder.TryReadState() is { } state)
+                        rows.Add((state, statusToo ? Status.Of(folder, state) : ""));
                 }
                 catch (PsrunException e)
                 {
                     Log.Write(2, $"load container {Path.GetFileName(name)}: {e.Message}\n");
                 }
             }
+            Libc.close(all);
         }
         switch (options.Value("format"))
         {
             case null or "table" or "json" when options.Has("quiet"):
+                var ids = new StringBuilder();
                 foreach ((StateFile state, _) in rows)
-                    Log.Write(1, state.Id + "\n");
+                    ids.Append(state.Id).Append('\n');
+                Log.Write(1, ids.ToString());
                 break;
             case "json":
                 WriteJson(rows);

@@ -40,7 +40,7 @@ static class SpecCheck
         Refuse(spec.Zos != null, "zos");
         Refuse(spec.FreeBsd != null, "freebsd");
         LinuxConfig linux = spec.Linux ?? throw new PsrunException("config.json: linux is missing");
-        Refuse(linux.IntelRdt != null, "linux.intelRdt");
+        State.ResctrlSetup.Check(linux.IntelRdt);
         MemoryPolicy.Check(linux.MemoryPolicy);
         linux.MountLabel = Selinux.UsableMountLabel(linux.MountLabel);
         foreach (Mount mount in spec.Mounts ?? [])

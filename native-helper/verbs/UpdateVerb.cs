@@ -1,6 +1,7 @@
 using System.Globalization;
 using Containers.Linux;
 using Containers.Linux.Oci;
+using Containers.Linux.Resctrl;
 using Psrun.State;
 
 namespace Psrun.Verbs;
@@ -18,9 +19,6 @@ static class UpdateVerb
     {
         Options options = Options.Parse(args, Known, limit: int.MaxValue, out _);
         string id = CreateVerb.OneId(options, "update");
-        foreach (string name in (ReadOnlySpan<string>)["l3-cache-schema", "mem-bw-schema"])
-            if (options.Value(name) is { Length: > 0 })
-                throw new PsrunException($"--{name}: Intel RDT is not supported");
         LinuxResources resources = options.Value("resources") is { Length: > 0 } file ? ReadFile(file) : new LinuxResources();
         Change(resources, options);
 
@@ -30,9 +28,30 @@ static class UpdateVerb
             throw new PsrunException("container not running");
         if (IsBundles(resources.Devices, state))
             resources.Devices = null;
-        CgroupSetup.Update(state.CgroupPath ?? throw new PsrunException("update: the container has no cgroup"), state.Unit, resources);
+        string? cache = options.Value("l3-cache-schema"), bandwidth = options.Value("mem-bw-schema");
+        string? asked = cache is { Length: > 0 } ? "l3-cache-schema" : bandwidth is { Length: > 0 } ? "mem-bw-schema" : null;
+        if (asked == null)
+        {
+            Update(state, resources);
+            return 0;
+        }
+        ResctrlGroup group = state.IntelRdt ?? throw new PsrunException($"--{asked}: the container has no group of resctrl (linux.intelRdt)");
+        ResctrlTree tree = ResctrlTree.Detect();
+        string before = group.Update(tree, cache, bandwidth);
+        try
+        {
+            Update(state, resources);
+        }
+        catch
+        {
+            group.Restore(tree, before);
+            throw;
+        }
         return 0;
     }
+
+    static void Update(StateFile state, LinuxResources resources) =>
+        CgroupSetup.Update(state.CgroupPath ?? throw new PsrunException("update: the container has no cgroup"), state.Unit, resources);
 
     /// <summary>
     /// Callers hand back the whole resources of the bundle with one number changed. Device rules that are the same are left alone: v1 has no way to
