@@ -11,7 +11,7 @@ static unsafe class ExecPlan
     /// <param name="root">The container's root where it shares its mount namespace with others; else -1, and the namespace's own is right.</param>
     /// <param name="attached">Somebody puts the process into its control group while it waits.</param>
     /// <param name="clonesAgain">Only inside the user namespace is the right to enter the pid namespace, and a process enters that by birth: the joining child makes the real one.</param>
-    public static Plan Build(string id, Process process, LinuxMemoryPolicy? memoryPolicy, List<string> environment, State.CgroupEntry? cgroup, List<int> resctrlFiles, int init, nint namespaces,
+    public static Plan Build(State.StateFile state, Process process, List<string> environment, State.CgroupEntry? cgroup, List<int> resctrlFiles, int init, nint namespaces,
         int root, int console, SystemCallFilter? filter, int preservedDescriptors, bool clonesAgain, bool attached, bool setGroupsAllowed)
     {
         var plan = new Plan();
@@ -24,9 +24,10 @@ static unsafe class ExecPlan
         // Once inside, the container's processes must not be able to look into this one, which still is psrun (CVE-2016-9962).
         plan.Call("hide from the container", Libc.SYS_prctl, Libc.PR_SET_DUMPABLE, 0);
         Limits.Add(plan, process);
-        MemoryPolicy.Add(plan, memoryPolicy);
+        MemoryPolicy.Add(plan, state.MemoryPolicy);
         AppArmor.Add(plan, process);
-        Selinux.AddKeyLabel(plan, process);
+        if (!state.SharesKeyring)
+            Selinux.AddKeyLabel(plan, process);
         Selinux.AddExec(plan, process);
         if (namespaces != 0)
             plan.Call("join the container's namespaces", Libc.SYS_setns, init, namespaces);
@@ -47,10 +48,12 @@ static unsafe class ExecPlan
             plan.Call("become the container's root", Libc.SYS_setresgid, 0, 0, 0);
             plan.Call("become the container's root", Libc.SYS_setresuid, 0, 0, 0);
         }
-        plan.Call("join a session keyring", Libc.SYS_keyctl, Libc.KEYCTL_JOIN_SESSION_KEYRING, plan.Text("_ses." + id))->Tolerated0 = Libc.ENOSYS;
+        if (!state.SharesKeyring)
+            plan.Call("join a session keyring", Libc.SYS_keyctl, Libc.KEYCTL_JOIN_SESSION_KEYRING, plan.Text("_ses." + state.Id))->Tolerated0 = Libc.ENOSYS;
         if (console >= 0)
             Terminal.Add(plan, null, console, process, bindConsole: false);
         plan.CloseOthers(preservedDescriptors, filter?.Listener ?? -1);
+        Limits.AddPersonality(plan, state.Personality);
         ProgramSteps.AddWorkingDirectory(plan, process.Cwd!, make: false);
         if (console < 0)
             StandardStreams.AddOwner(plan, process.User?.Uid ?? 0);

@@ -34,6 +34,10 @@ sealed class StateFile
     public Containers.Linux.Resctrl.ResctrlGroup? IntelRdt { get; set; }
     /// <summary>linux.memoryPolicy, which every exec process needs again.</summary>
     public LinuxMemoryPolicy? MemoryPolicy { get; set; }
+    /// <summary>linux.personality, likewise.</summary>
+    public LinuxPersonality? Personality { get; set; }
+    /// <summary>The container has the session keyring of its creator (create --no-new-keyring), and so has what joins it.</summary>
+    public bool SharesKeyring { get; set; }
     /// <summary>How the filter beside this file is installed; null without one.</summary>
     public KeptFilter? Seccomp { get; set; }
 
@@ -90,6 +94,13 @@ sealed class StateFile
                 json.WritePropertyName("memoryPolicy");
                 OciJson.Write(json, MemoryPolicy);
             }
+            if (Personality != null)
+            {
+                json.WritePropertyName("personality");
+                OciJson.Write(json, Personality);
+            }
+            if (SharesKeyring)
+                json.WriteBoolean("sharesKeyring", true);
             json.WriteEndObject();
         }
         return buffer.WrittenSpan.ToArray();
@@ -117,6 +128,10 @@ sealed class StateFile
                 Annotations = o.TryGetProperty("annotations", out JsonElement annotations) ? ReadAnnotations(annotations) : null,
                 Hooks = o.TryGetProperty("hooks", out JsonElement hooks) ? OciJson.Read<Hooks>(System.Text.Encoding.UTF8.GetBytes(hooks.GetRawText()), "hooks") : null,
                 MemoryPolicy = o.TryGetProperty("memoryPolicy", out JsonElement policy) ? OciJson.Read<LinuxMemoryPolicy>(System.Text.Encoding.UTF8.GetBytes(policy.GetRawText()), "memoryPolicy") : null,
+                Personality = o.TryGetProperty("personality", out JsonElement personality)
+                    ? OciJson.Read<LinuxPersonality>(System.Text.Encoding.UTF8.GetBytes(personality.GetRawText()), "personality")
+                    : null,
+                SharesKeyring = o.TryGetProperty("sharesKeyring", out JsonElement shares) && shares.GetBoolean(),
                 Unit = o.TryGetProperty("systemd", out JsonElement systemd)
                     ? new Psrun.Systemd.KeptUnit(Text(systemd.GetProperty("unit")), systemd.GetProperty("user").GetBoolean())
                     : null,

@@ -262,6 +262,33 @@ sealed unsafe class StateFolder : IDisposable
 
     public string? TryReadResctrlGroup() => TryReadLink("resctrl");
 
+    public const string NotifyFolder = "notify", NotifyName = "notify.sock";
+
+    /// <summary>Makes the folder in which the container finds the socket of <see cref="TryListenForNotify"/>; a detached tree of it, for a mount.</summary>
+    /// <returns>-1 for a plain user, who can mount nothing yet, and whose container reaches this folder.</returns>
+    public int OpenNotifyTree()
+    {
+        // Whatever the umask is: a container's user has to reach what is in it.
+        if (Libc.mkdirat(_fd, NotifyFolder, 0x1ED) < 0 || Libc.fchmodat(_fd, NotifyFolder, 0x1ED, 0) < 0)
+            throw new PsrunException($"mkdir {Path}/{NotifyFolder}: {Errnos.Text(Libc.errno)}");
+        int tree = Libc.open_tree(_fd, NotifyFolder, Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC);
+        return tree >= 0 || Libc.errno == Libc.EPERM ? tree : throw new PsrunException($"bind {Path}/{NotifyFolder}: {Errnos.Text(Libc.errno)}");
+    }
+
+    /// <returns>-1 where no folder was made for it.</returns>
+    public int TryListenForNotify()
+    {
+        const string name = NotifyFolder + "/" + NotifyName;
+        if (Libc.faccessat(_fd, NotifyFolder, 0, Libc.AT_SYMLINK_NOFOLLOW) < 0)
+            return -1;
+        Libc.unlinkat(_fd, name, 0);
+        int socket = Libc.socket(Libc.AF_UNIX, Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0);
+        sockaddr_un address = Address(name);
+        if (socket < 0 || Libc.bind(socket, &address, (uint)sizeof(sockaddr_un)) < 0 || Libc.fchmodat(_fd, name, 0x1FF, 0) < 0)
+            throw new PsrunException($"{Path}/{name}: {Errnos.Text(Libc.errno)}");
+        return socket;
+    }
+
     /// <summary>The program of the container's filter, for exec. Written before the state that speaks of it, and never again.</summary>
     public void WriteFilter(ReadOnlySpan<byte> program)
     {
@@ -289,7 +316,7 @@ sealed unsafe class StateFolder : IDisposable
     public int ListenForStart()
     {
         int socket = Libc.socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0);
-        sockaddr_un address = StartAddress();
+        sockaddr_un address = Address("start.sock");
         if (socket < 0 || Libc.bind(socket, &address, (uint)sizeof(sockaddr_un)) < 0 || Libc.listen(socket, 1) < 0)
             throw new PsrunException($"{Path}/start.sock: {Errnos.Text(Libc.errno)}");
         return socket;
@@ -299,17 +326,17 @@ sealed unsafe class StateFolder : IDisposable
     public int ConnectToStart()
     {
         int socket = Libc.socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0);
-        sockaddr_un address = StartAddress();
+        sockaddr_un address = Address("start.sock");
         if (socket >= 0 && Libc.connect(socket, &address, (uint)sizeof(sockaddr_un)) == 0)
             return socket;
         Libc.close(socket);
         return -1;
     }
 
-    sockaddr_un StartAddress() =>
-        sockaddr_un.TryMake(System.Text.Encoding.UTF8.GetBytes($"/proc/self/fd/{_fd}/start.sock"), out sockaddr_un address)
+    sockaddr_un Address(string name) =>
+        sockaddr_un.TryMake(System.Text.Encoding.UTF8.GetBytes($"/proc/self/fd/{_fd}/{name}"), out sockaddr_un address)
             ? address
-            : throw new PsrunException($"{Path}/start.sock: path too long");
+            : throw new PsrunException($"{Path}/{name}: path too long");
 
     /// <summary>Idempotent. The state goes first: without it the folder is nobody's container any more.</summary>
     public void Remove()
@@ -321,9 +348,11 @@ sealed unsafe class StateFolder : IDisposable
 
     void RemoveFiles()
     {
-        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "init", "mounts", "mounts-in", "mounts-at", "resctrl", "seccomp.bpf"])
+        foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "init", "mounts", "mounts-in", "mounts-at", "resctrl", "seccomp.bpf", NotifyFolder + "/" + NotifyName])
             if (Libc.unlinkat(_fd, name, 0) < 0 && Libc.errno != Libc.ENOENT)
                 throw new PsrunException($"remove {Path}/{name}: {Errnos.Text(Libc.errno)}");
+        if (Libc.unlinkat(_fd, NotifyFolder, Libc.AT_REMOVEDIR) < 0 && Libc.errno != Libc.ENOENT)
+            throw new PsrunException($"remove {Path}/{NotifyFolder}: {Errnos.Text(Libc.errno)}");
     }
 
     static void MakeRoot(string root)

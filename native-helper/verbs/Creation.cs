@@ -45,6 +45,8 @@ sealed unsafe class Creation : IDisposable
     public Launch Launch => _launch!;
     /// <summary>Set for a program with a terminal in the foreground that has no console socket.</summary>
     public TerminalRelay? Relay { get; private set; }
+    /// <summary>Set when the program runs and somebody wants to hear that it is ready.</summary>
+    public NotifySocket? Notify { get; private set; }
     int Pid => _launch!.Pid;
 
     public static Creation Make(CreationOptions options)
@@ -91,6 +93,8 @@ sealed unsafe class Creation : IDisposable
             Annotations = Spec.Annotations,
             Hooks = Spec.Hooks,
             MemoryPolicy = Spec.Linux?.MemoryPolicy,
+            Personality = Spec.Linux?.Personality,
+            SharesKeyring = _options.NoNewKeyring,
         };
         if (!namespaces.IsNew(Libc.CLONE_NEWNS))
         {
@@ -146,6 +150,8 @@ sealed unsafe class Creation : IDisposable
             init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
         int joinedUser = namespaces.Joined.FindIndex(j => j.Flag == Libc.CLONE_NEWUSER);
         init.MappedTrees = Rootfs.IdMappedTrees.Open(Spec, namespaces, joinedUser < 0 ? -1 : init.JoinedDescriptors[joinedUser]);
+        if (NotifySocket.AddTo(Spec, init.Environment, _folder) is >= 0 and int notifyTree)
+            init.MappedTrees[Spec.Mounts!.Count - 1] = notifyTree;
         _descriptors.AddRange(init.MappedTrees.Values);
         if (terminal && _options.ConsoleSocket is string consoleSocket)
             init.Console = Keep(ConsoleSocket.Connect(consoleSocket), "console socket");
@@ -158,6 +164,8 @@ sealed unsafe class Creation : IDisposable
         if (_options.WaitForStart)
             init.StartSocket = Keep(_folder.ListenForStart(), "start.sock");
 
+        if (!_options.WaitForStart)
+            Notify = NotifySocket.Listen(_folder);
         filter?.Prepare(State);
         Plan plan = InitPlan.Build(Spec, init);
         _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry?.Unified ?? -1, namespaces.Joined.Count > 0);
@@ -204,6 +212,8 @@ sealed unsafe class Creation : IDisposable
         if (!_options.Foreground)
             _launch.RestoreSignals();
         _folder.Unlock();
+        if (!_options.Foreground)
+            Notify?.PassUntilReady(Pid, State.PidStartTime);
     }
 
     int Keep(int fd, string what)
@@ -282,6 +292,7 @@ sealed unsafe class Creation : IDisposable
             Libc.close(fd);
         _descriptors.Clear();
         Relay?.Dispose();
+        Notify?.Dispose();
         _netDevices?.Dispose();
         _entry?.Dispose();
         _entry = null;

@@ -52,7 +52,7 @@ static unsafe class ExecVerb
         SystemCallFilter? filter = SystemCallFilter.Kept(folder, state);
         filter?.Prepare(state);
         bool clonesAgain = Rootless.IsPlainUser && (foreign & Libc.CLONE_NEWUSER) != 0;
-        Plan plan = ExecPlan.Build(id, process, state.MemoryPolicy, environment, cgroup, ResctrlSetup.OpenEntry(state.IntelRdt), init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, rootFolder, console, filter,
+        Plan plan = ExecPlan.Build(state, process, environment, cgroup, ResctrlSetup.OpenEntry(state.IntelRdt), init, clonesAgain ? foreign : foreign & ~Libc.CLONE_NEWPID, rootFolder, console, filter,
             options.PreservedDescriptors(), clonesAgain, attached, !Rootless.DeniesSetGroups(state.Pid.ToString(System.Globalization.CultureInfo.InvariantCulture)));
 
         if (!detach)

@@ -19,7 +19,9 @@ static class RunVerb
         using Creation creation = Creation.Make(CreateVerb.Read(root, options, "run", waitForStart: false, foreground: !detach));
         if (detach)
             return 0;
+        Thread? notify = creation.Notify?.PassOn(creation.Launch.Pid);
         int status = Foreground.Wait(creation.Launch, creation.Relay);
+        notify?.Join();
         if (!options.Has("keep"))
         {
             creation.Folder.Lock();

@@ -20,6 +20,7 @@ static unsafe class StartVerb
         string status = Status.Of(folder, state);
         if (status != StateFile.Created)
             throw new PsrunException($"cannot start a container in the {status} state");
+        using NotifySocket? notify = NotifySocket.Listen(folder);
         int connection = folder.ConnectToStart();
         if (connection < 0)
             throw new PsrunException("cannot start a container that has stopped");
@@ -35,6 +36,8 @@ static unsafe class StartVerb
         if (state.Seccomp != null && InitProcess.NeverExecuted(state.Pid, state.PidStartTime))
             throw new PsrunException("exec: the container's program: linux.seccomp lets it neither be started nor tell why");
         HookRunner.RunAfter("poststart", state.Hooks?.Poststart, state.ForHook(StateFile.Running));
+        folder.Unlock();
+        notify?.PassUntilReady(state.Pid, state.PidStartTime);
         return 0;
     }
 

@@ -320,4 +320,23 @@ public sealed class ExecTests : RuntimeTest
         Assert.Contains($"name={Tag}:/\n", result.Stdout);
         Assert.Contains("pids:", result.Stdout);
     }
+
+    [RuntimeFact(NotUnderRunc = "personality came with 1.2", NotUnderCrun = "an exec does not get it")]
+    public void It_has_the_containers_personality()
+    {
+        var (id, _) = Start(Sleeper().Change(b => b.Linux["personality"] = new JsonObject { ["domain"] = "LINUX32" }));
+        Assert.Equal("i686\n", Runtime.Exec(id, "uname", "-m").Ends(0).Stdout);
+    }
+
+    [RuntimeTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void It_has_the_callers_keyring_only_where_the_container_has(bool shared)
+    {
+        var bundle = Sleeper();
+        Hostile.Install("keylabel", bundle, "/bin/keylabel");
+        var ours = Spawn.Run(Folder, Hostile.Program("keylabel"), ["serial"]).Ends(0).Stdout;
+        var (id, _) = Start(bundle, shared ? ["--no-new-keyring"] : []);
+        Assert.Equal(shared, Runtime.Exec(id, "keylabel", "serial").Ends(0).Stdout == ours);
+    }
 }

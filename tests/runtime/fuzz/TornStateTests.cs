@@ -34,25 +34,14 @@ public sealed class TornStateTests : FuzzTest
     }
 
     [RuntimeFact(NotUnderRunc = "its states are another matter", NotUnderCrun = "its states are another matter")]
-    public void Mounts_in_a_namespace_of_others_go_whatever_is_left_of_the_state()
+    public void Mounts_in_the_callers_namespace_go_whatever_is_left_of_the_state()
     {
-        // In the caller's mount namespace, and in one that is joined by path.
-        using var holder = Spawn.Start(Folder, "/usr/bin/unshare", ["--mount", "/bin/sleep", "1000"]);
-        Until(() => HostState.Link($"/proc/{holder.Pid}/ns/mnt") is { } link && link != HostState.Link("/proc/self/ns/mnt"));
         var length = 1;
         for (var cut = -1; cut < length; cut += Rounds.Of(length / 4 + 1, 1))
         {
-            var joins = cut % 2 == 0;
-            var bundle = Sleeper().WithoutNamespace("mount").Change(b =>
-            {
-                b.Linux.Remove("maskedPaths");
-                b.Linux.Remove("readonlyPaths");
-            });
-            if (joins)
-                bundle.Namespace("mount", $"/proc/{holder.Pid}/ns/mnt");
+            var bundle = SharedMountsTests.Without(Sleeper());
             var (id, pid) = Start(bundle);
-            var mounts = $"/proc/{(joins ? holder.Pid : Environment.ProcessId)}/mountinfo";
-            Assert.Contains(bundle.RootfsPath, File.ReadAllText(mounts));
+            Assert.Contains(bundle.RootfsPath, File.ReadAllText("/proc/self/mountinfo"));
             var file = Path.Combine(Runtime.Root, id, "state.json");
             var whole = File.ReadAllBytes(file);
             length = whole.Length;
@@ -62,7 +51,7 @@ public sealed class TornStateTests : FuzzTest
                 File.WriteAllBytes(file, whole[..cut]);
             Assert.Contains("exists already", Runtime.Do(Limited, "create", "--bundle", bundle.Folder, id).Ends(1).Stderr);
             Runtime.Do(Limited, "delete", "--force", id).Ends(0);
-            Assert.DoesNotContain(bundle.RootfsPath, File.ReadAllText(mounts));
+            Assert.DoesNotContain(bundle.RootfsPath, File.ReadAllText("/proc/self/mountinfo"));
             Assert.True(Native.WaitForEnd(pid, TimeSpan.FromSeconds(10)), $"cut at {cut}: the init still lives");
             AssertNoState(() => $"cut at {cut}");
         }

@@ -7,7 +7,7 @@ public sealed class SharedMountsTests : RuntimeTest
 {
     const string Leaves = "it leaves its mounts behind";
 
-    Bundle Without(Bundle bundle) => bundle.WithoutNamespace("mount").Change(b =>
+    internal static Bundle Without(Bundle bundle) => bundle.WithoutNamespace("mount").Change(b =>
     {
         b.Linux.Remove("maskedPaths");
         b.Linux.Remove("readonlyPaths");
@@ -57,8 +57,10 @@ public sealed class SharedMountsTests : RuntimeTest
         AssertNothingLeft();
     }
 
-    [RuntimeFact(NotUnderRunc = "it fails when the root is not the joined namespace's", NotUnderCrun = Leaves)]
-    public void One_that_is_joined_holds_the_containers_tree_until_delete()
+    [RuntimeTheory(NotUnderRunc = "it fails when the root is not the joined namespace's", NotUnderCrun = Leaves)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void One_that_is_joined_holds_the_containers_tree_until_delete(bool damaged)
     {
         using var holder = Spawn.Start(Folder, "/usr/bin/unshare", ["--mount", "/bin/sleep", "1000"]);
         Until(() => HostState.Link($"/proc/{holder.Pid}/ns/mnt") is { } link && link != HostState.Link("/proc/self/ns/mnt"));
@@ -70,6 +72,8 @@ public sealed class SharedMountsTests : RuntimeTest
         Assert.Equal(1, MountsAt(bundle.RootfsPath, holder.Pid.ToString()));
         Assert.Equal(0, MountsAt(bundle.RootfsPath));
         Assert.Equal("by a relative path", Runtime.Exec(id, "cat", "/tmp/file").Ends(0).Stdout);
+        if (damaged)
+            File.WriteAllText(Path.Combine(Runtime.Root, id, "state.json"), "{");
         Runtime.Do("delete", "--force", id).Ends(0);
         Assert.DoesNotContain(Tag, File.ReadAllText($"/proc/{holder.Pid}/mountinfo"));
     }
