@@ -30,6 +30,10 @@ public abstract class StoredCmdlet : CreateCmdlet
     public string? Platform { get; set; }
 
     [Parameter(ParameterSetName = FromImage)]
+    [ArgumentCompleter(typeof(SnapshotterCompleter))]
+    public string? Snapshotter { get; set; }
+
+    [Parameter(ParameterSetName = FromImage)]
     public ImagePullPolicy Pull { get; set; }
 
     [Parameter(ParameterSetName = FromImage)]
@@ -98,6 +102,7 @@ public abstract class StoredCmdlet : CreateCmdlet
         options.Spec = Spec;
         options.Image = Image;
         options.Platform = Platform;
+        options.Snapshotter = Snapshotter;
         options.Pull = Pull;
         options.Bundle = Bundle is null ? null : HostPath(Bundle);
         options.Label = Arguments.Table(Label);

@@ -85,7 +85,7 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
     async Task<(Digest Layer, long Size, Digest DiffId)> PackedAsync(string path, CancellationToken cancel)
     {
         using var ingest = Ingest.Begin(engine.Paths);
-        var packed = await Packer.WriteAsync(engine, path, Packer.Kind.Whole, [path], compress: true, ingest.FilePath, cancel).ConfigureAwait(false);
+        var packed = await Packer.WriteAsync(engine, path, Packer.Kind.Whole, new ContainerTree([path], Writable: false, Copied: false), compress: true, ingest.FilePath, cancel).ConfigureAwait(false);
         ingest.Publish(Digest.Parse(packed.Digest));
         return (Digest.Parse(packed.Digest), packed.Stored, Digest.Parse(packed.DiffId));
     }

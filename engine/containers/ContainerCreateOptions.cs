@@ -19,6 +19,9 @@ public sealed class ContainerCreateOptions
     /// <summary>The platform of the image, such as <c>linux/arm64</c>; this host's by default.</summary>
     public string? Platform { get; set; }
 
+    /// <summary>How the writable layer is kept: <c>overlayfs</c>, or <c>native</c>, which copies; null for what the configuration says, or else what the store's file system can.</summary>
+    public string? Snapshotter { get; set; }
+
     /// <summary>When the image is pulled.</summary>
     public ImagePullPolicy Pull { get; set; }
 

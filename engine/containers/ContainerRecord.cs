@@ -26,6 +26,13 @@ sealed class ContainerRecord
     public string? RootfsPath { get; set; }
 
     public bool Overlay { get; set; }
+
+    /// <summary>The driver of the writable layer; null is overlayfs.</summary>
+    public string? Snapshotter { get; set; }
+
+    /// <summary>Folders of the image that the container has of its own, <c>volumes/0</c> and on; null for none.</summary>
+    public List<string>? Volumes { get; set; }
+
     public required string Runtime { get; set; }
     public Dictionary<string, string> Labels { get; set; } = [];
     public string RestartPolicy { get; set; } = "no";

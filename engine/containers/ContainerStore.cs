@@ -39,7 +39,7 @@ public sealed partial class ContainerStore
         cancel.ThrowIfCancellationRequested();
         Folders.Make(paths.NamespaceFolder(ns));
         SweepLeftovers(ns);
-        Save(record);
+        await SaveAsync(record, cancel).ConfigureAwait(false);
         return ToContainer(record, ContainerTaskState.None);
     }
 
@@ -187,7 +187,7 @@ public sealed partial class ContainerStore
         LogPath = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
     };
 
-    void Save(ContainerRecord record)
+    async Task SaveAsync(ContainerRecord record, CancellationToken cancel)
     {
         var parent = paths.NamespaceFolder(record.Namespace);
         var folder = paths.ContainerFolder(record.Namespace, record.Id);
@@ -203,10 +203,9 @@ public sealed partial class ContainerStore
                 if (held is null && attempt < CreateAttempts) { continue; }
                 if (record.Overlay)
                 {
-                    Folders.Make(Path.Combine(temporary, "overlay/upper"));
-                    Folders.Make(Path.Combine(temporary, "overlay/work"));
-                    // Seen from inside this is the root folder: any user of the container passes through it.
-                    File.SetUnixFileMode(Path.Combine(temporary, "overlay/upper"), RootMode(record));
+                    var below = ContainerTree.Below(engine, record);
+                    await SnapshotDriver.Of(record.Snapshotter).MakeAsync(engine, record.Id, Path.Combine(temporary, "overlay"), below, writable: true, cancel).ConfigureAwait(false);
+                    if (record.Volumes is not null) { await ImageVolumes.FillAsync(engine, record, below, temporary, cancel).ConfigureAwait(false); }
                 }
                 Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record));
                 Folders.Sync(temporary);
@@ -235,8 +234,6 @@ public sealed partial class ContainerStore
         }
     }
 
-    UnixFileMode RootMode(ContainerRecord record) => File.GetUnixFileMode(record.RootfsPath ?? engine.Snapshots.LayerFolder(record.Layers![^1]));
-
     // What a crash left: folders that nobody holds the lock of. Only the one who holds the lock removes.
     void SweepLeftovers(string ns)
     {
@@ -249,7 +246,10 @@ public sealed partial class ContainerStore
             using var held = ContainerLock.TryAcquire(file);
             // A removal that was cut off may have got as far as the lock.
             var cutOff = name.StartsWith(".del-", StringComparison.Ordinal) && !File.Exists(file);
-            if (held is not null || cutOff) { Folders.RemoveTree(folder); }
+            if (held is null && !cutOff) { continue; }
+            SnapshotStore.AwaitWriter(Path.Combine(folder, "overlay/upper"));
+            ImageVolumes.AwaitWriters(folder);
+            Folders.RemoveTree(folder);
         }
     }
 

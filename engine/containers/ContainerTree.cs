@@ -31,13 +31,17 @@ public sealed class ContainerChange
 /// <summary>The folders that a container's root is made of.</summary>
 /// <param name="Folders">The topmost first.</param>
 /// <param name="Writable">The topmost is a writable layer over the others; otherwise there is one folder, and the container writes into it.</param>
-sealed record ContainerTree(IReadOnlyList<string> Folders, bool Writable)
+/// <param name="Copied">The writable layer began as a copy of the others, and has everything.</param>
+sealed record ContainerTree(IReadOnlyList<string> Folders, bool Writable, bool Copied)
 {
+    /// <summary>What has everything together.</summary>
+    internal IReadOnlyList<string> Whole => Copied ? [Folders[0]] : Folders;
+
     internal static ContainerTree Of(ContainerEngine engine, ContainerRecord record)
     {
-        IEnumerable<string> below = record.Layers is null ? [record.RootfsPath!] : record.Layers.AsEnumerable().Reverse().Select(engine.Snapshots.LayerFolder);
-        var upper = Path.Combine(engine.Paths.ContainerFolder(record.Namespace, record.Id), "overlay/upper");
-        var folders = record.Overlay ? [upper, .. below] : below.ToList();
+        var below = Below(engine, record);
+        var upper = SnapshotDriver.Upper(engine.Paths.OverlayFolder(record.Namespace, record.Id));
+        var folders = record.Overlay ? [upper, .. below] : below;
         foreach (var folder in folders)
         {
             if (!Directory.Exists(folder))
@@ -46,8 +50,12 @@ sealed record ContainerTree(IReadOnlyList<string> Folders, bool Writable)
                     folder, ContainerErrorCategory.ObjectNotFound);
             }
         }
-        return new ContainerTree(folders, record.Overlay);
+        return new ContainerTree(folders, record.Overlay, record.Overlay && SnapshotDriver.Of(record.Snapshotter).IsWhole);
     }
+
+    /// <summary>What lies under the writable layer, or is the root itself; the topmost first.</summary>
+    internal static List<string> Below(ContainerEngine engine, ContainerRecord record) =>
+        record.Layers is null ? [record.RootfsPath!] : [.. record.Layers.AsEnumerable().Reverse().Select(engine.Snapshots.LayerFolder)];
 }
 
 public sealed partial class ContainerStore
@@ -65,7 +73,7 @@ public sealed partial class ContainerStore
                 id, ContainerErrorCategory.NotImplemented);
         }
         var changes = new List<ContainerChange>();
-        await Packer.ListAsync(engine, id, tree.Folders, change => changes.Add(new ContainerChange
+        await Packer.ListAsync(engine, id, tree, change => changes.Add(new ContainerChange
         {
             Kind = Enum.Parse<ContainerChangeKind>(change.Kind!), Path = change.Path ?? "", Type = change.Type ?? "", Size = change.Size, ContainerId = id, ContainerNamespace = ns,
         }), cancel).ConfigureAwait(false);
@@ -83,7 +91,7 @@ public sealed partial class ContainerStore
         var temporary = $"{path}.new-{Names.Random()}";
         try
         {
-            await Packer.WriteAsync(engine, id, Packer.Kind.Archive, tree.Folders, compress: false, temporary, cancel).ConfigureAwait(false);
+            await Packer.WriteAsync(engine, id, Packer.Kind.Archive, tree, compress: false, temporary, cancel).ConfigureAwait(false);
             using (var file = File.OpenHandle(temporary, FileMode.Open, FileAccess.ReadWrite)) { RandomAccess.FlushToDisk(file); }
             File.Move(temporary, path, overwrite: true);
         }

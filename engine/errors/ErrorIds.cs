@@ -19,6 +19,7 @@ public static class ErrorIds
     public const string ContainerExists = nameof(ContainerExists);
     public const string ContainerNotFound = nameof(ContainerNotFound);
     public const string ContentNotFound = nameof(ContentNotFound);
+    public const string CopyFailed = nameof(CopyFailed);
     public const string CredentialUnavailable = nameof(CredentialUnavailable);
     public const string DigestMismatch = nameof(DigestMismatch);
     public const string EnvironmentFileInvalid = nameof(EnvironmentFileInvalid);
@@ -69,6 +70,10 @@ public static class ErrorIds
     public const string ShimLost = nameof(ShimLost);
     public const string ShimProtocol = nameof(ShimProtocol);
     public const string SizeMismatch = nameof(SizeMismatch);
+    public const string SnapshotExists = nameof(SnapshotExists);
+    public const string SnapshotInUse = nameof(SnapshotInUse);
+    public const string SnapshotKindWrong = nameof(SnapshotKindWrong);
+    public const string SnapshotNotFound = nameof(SnapshotNotFound);
     public const string StoreDamaged = nameof(StoreDamaged);
     public const string StoreFormatUnsupported = nameof(StoreFormatUnsupported);
     public const string StoreUnavailable = nameof(StoreUnavailable);

@@ -21,6 +21,9 @@ public sealed class ContainerHostOptions
     /// <summary>The OCI runtime where none is named.</summary>
     public string Runtime { get; init; } = "psrun";
 
+    /// <summary><c>overlayfs</c> or <c>native</c>, where none is named; null chooses by what the store's file system can. <c>$CONTAINERS_SNAPSHOTTER</c>.</summary>
+    public string? Snapshotter { get; init; }
+
     /// <summary>How much of an image is too much.</summary>
     public ContainerLimits Limits { get; init; } = new();
 
@@ -41,6 +44,7 @@ public sealed class ContainerHostOptions
             RunRoot = Folder("CONTAINERS_RUN", rootless ? RuntimeHome() : "/run/pscontainers"),
             ContainerNamespace = Variable("CONTAINERS_NAMESPACE") ?? "default",
             HelperPath = Variable("CONTAINERS_PSRUN") ?? BesideModule(moduleFolder),
+            Snapshotter = Variable("CONTAINERS_SNAPSHOTTER"),
             Limits = ContainerLimits.FromEnvironment(Variable),
             Registries = RegistryFiles.FromEnvironment(Variable),
         };

@@ -18,12 +18,15 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string Mounts => Path.Combine(Root, "mounts");
     internal string MountsLock => Path.Combine(Root, "mounts.lock");
     internal string Snapshots => Path.Combine(Root, "snapshots");
+    internal string NamedSnapshots => Path.Combine(Root, "snapshots/named");
 
     internal string Blob(Digest digest) => Path.Combine(Blobs, digest.Algorithm, digest.Hex);
+    internal string SnapshotFolder(string ns, string key) => Path.Combine(NamedSnapshots, ns, key);
     internal string ImageFolder(string ns) => Path.Combine(AllImages, ns);
 
     internal string NamespaceFolder(string ns) => Path.Combine(AllContainers, ns);
     internal string ContainerFolder(string ns, string id) => Path.Combine(AllContainers, ns, id);
+    internal string OverlayFolder(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "overlay");
     internal string Log(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "log");
 
     internal string RunNamespaceFolder(string ns) => Path.Combine(RunRoot, ns);

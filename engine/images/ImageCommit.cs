@@ -106,7 +106,7 @@ public sealed partial class ImageStore
     async Task<(Descriptor Layer, string DiffId, long Entries)> PackAsync(string target, ContainerTree tree, Packer.Kind kind, CancellationToken cancel)
     {
         using var ingest = Ingest.Begin(paths);
-        var packed = await Packer.WriteAsync(engine, target, kind, tree.Folders, compress: true, ingest.FilePath, cancel).ConfigureAwait(false);
+        var packed = await Packer.WriteAsync(engine, target, kind, tree, compress: true, ingest.FilePath, cancel).ConfigureAwait(false);
         var digest = Digest.Parse(packed.Digest);
         if (packed.Entries > 0) { ingest.Publish(digest); }
         return (new Descriptor { Digest = packed.Digest, Size = packed.Stored }, packed.DiffId!, packed.Entries!.Value);

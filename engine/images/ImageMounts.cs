@@ -26,15 +26,24 @@ sealed class MountRecord
 {
     public int Version { get; set; } = 1;
     public required string Path { get; set; }
-    public required string ManifestDigest { get; set; }
-    public required IReadOnlyList<string> Layers { get; set; }
+
+    /// <summary>Of an image's mount.</summary>
+    public string? ManifestDigest { get; set; }
+
+    public IReadOnlyList<string> Layers { get; set; } = [];
+
+    /// <summary>Of a snapshot's mount: container namespace and key.</summary>
+    public string? Snapshot { get; set; }
+
+    /// <summary>The folder that is bound, where nothing is laid over another.</summary>
+    public string? Bound { get; set; }
 
     /// <summary>No mount outlives the kernel that has it.</summary>
     public required string BootId { get; set; }
 }
 
 /// <summary>
-/// Images mounted on the host, each with a folder <c>mounts/KEY</c> in the store: the record, and what a writable one needs. The record is
+/// Images and snapshots mounted on the host, each with a folder <c>mounts/KEY</c> in the store: the record, and what a writable one needs. The record is
 /// there before the mount and goes after it. A mount shows its key as its source, so that nothing else is ever taken for it.
 /// </summary>
 sealed class ImageMounts(HostPaths paths)
@@ -53,6 +62,53 @@ sealed class ImageMounts(HostPaths paths)
     /// <exception cref="ContainerException"><c>MountFailed</c>, <c>MountExists</c>.</exception>
     internal string Mount(string path, IReadOnlyList<string> keys, IReadOnlyList<string> layers, string manifestDigest, bool writable)
     {
+        return Make(path, target => new MountRecord { Path = target, ManifestDigest = manifestDigest, Layers = keys, BootId = s_boot }, (target, key, folder) =>
+        {
+            // One layer alone is none to overlayfs; with an empty folder under it, it is two.
+            Folders.Make(Path.Combine(folder, "work"));
+            Folders.Make(Path.Combine(folder, "upper"));
+            SnapshotStore.CopyRoot(layers[^1], Path.Combine(folder, "upper"));
+            var lower = string.Join(':', layers.Reverse().Append(Path.Combine(folder, "work")).Take(writable ? layers.Count : layers.Count + 1).Select(Escape));
+            var options = writable ? $"lowerdir={lower},upperdir={Escape(folder)}/upper,workdir={Escape(folder)}/work,redirect_dir=off,metacopy=off" : $"lowerdir={lower}";
+            Overlay(target, key, options, writable, layers.Count);
+        });
+    }
+
+    /// <param name="snapshot">Container namespace and key.</param>
+    /// <exception cref="ContainerException"><c>MountFailed</c>, <c>MountExists</c>.</exception>
+    internal string MountSnapshot(string path, string snapshot, ContainerSnapshotMount mount)
+    {
+        var writable = mount.Options.Any(option => option == "rw" || option.StartsWith("upperdir=", StringComparison.Ordinal));
+        var bound = mount.Type == "bind" ? mount.Source : null;
+        return Make(path, target => new MountRecord { Path = target, Snapshot = snapshot, Bound = bound, BootId = s_boot }, (target, key, own) =>
+        {
+            if (bound is null)
+            {
+                // In lowerdir backslashes and colons are escaped already.
+                var options = mount.Options.Select(option => option.StartsWith("lowerdir=", StringComparison.Ordinal) ? option.Replace(",", "\\,") : Escape(option));
+                Overlay(target, key, string.Join(',', options), writable, mount.Options[0].Count(c => c == ':') + 1);
+                return;
+            }
+            if (Libc.mount(bound, target, null, Libc.MS_BIND, null) != 0) { throw Failed(target, new LinuxException("mount", target, Libc.errno).Message, null); }
+            var flags = Libc.MS_BIND | Libc.MS_REMOUNT | Libc.MS_NOSUID | Libc.MS_NODEV | (writable ? 0 : Libc.MS_RDONLY);
+            if (Libc.mount(null, target, null, (ulong)flags, null) == 0) { return; }
+            var errno = Libc.errno;
+            _ = Libc.umount2(target, Libc.UMOUNT_NOFOLLOW);
+            throw Failed(target, new LinuxException("mount", target, errno).Message, null);
+        });
+    }
+
+    static void Overlay(string target, string key, string options, bool writable, int layers)
+    {
+        // The kernel copies one page and cuts off what is longer.
+        if (Encoding.UTF8.GetByteCount(options) >= OptionsPage) { throw Failed(target, $"{layers} layers are more than fit into the options of a mount", null); }
+        // Whoever can reach the folder could otherwise use what an image brings to become root, or open its devices.
+        var flags = Libc.MS_NOSUID | Libc.MS_NODEV | (writable ? 0 : Libc.MS_RDONLY);
+        if (Libc.mount(Source + key, target, "overlay", (ulong)flags, options) != 0) { throw Failed(target, new LinuxException("mount", target, Libc.errno).Message, null); }
+    }
+
+    string Make(string path, Func<string, MountRecord> record, Action<string, string, string> mount)
+    {
         path = Real(path) ?? throw Failed(path, "there is no such folder. Make one first", null);
         var key = Key(path);
         var folder = Path.Combine(paths.Mounts, key);
@@ -60,26 +116,15 @@ sealed class ImageMounts(HostPaths paths)
         using var held = FileLock.Take(paths.MountsLock);
         if (IsMounted(path, key))
         {
-            throw new ContainerException(ErrorIds.MountExists, $"An image is mounted on '{path}' already. Dismount-ContainerImage takes it away.", path, ContainerErrorCategory.ResourceExists);
+            throw new ContainerException(ErrorIds.MountExists, $"An image or snapshot is mounted on '{path}' already. Dismount-ContainerImage and Dismount-ContainerSnapshot take it away.", path, ContainerErrorCategory.ResourceExists);
         }
         Folders.RemoveTree(folder);
         Folders.Make(folder);
         var done = false;
         try
         {
-            var record = new MountRecord { Path = path, ManifestDigest = manifestDigest, Layers = keys, BootId = s_boot };
-            Folders.Replace(RecordPath(key), JsonSerializer.SerializeToUtf8Bytes(record, ImageJson.Default.MountRecord));
-            // One layer alone is none to overlayfs; with an empty folder under it, it is two.
-            Folders.Make(Path.Combine(folder, "work"));
-            Folders.Make(Path.Combine(folder, "upper"));
-            SnapshotStore.CopyRoot(layers[^1], Path.Combine(folder, "upper"));
-            var lower = string.Join(':', layers.Reverse().Append(Path.Combine(folder, "work")).Take(writable ? layers.Count : layers.Count + 1).Select(Escape));
-            var options = writable ? $"lowerdir={lower},upperdir={Escape(folder)}/upper,workdir={Escape(folder)}/work,redirect_dir=off,metacopy=off" : $"lowerdir={lower}";
-            // The kernel copies one page and cuts off what is longer.
-            if (Encoding.UTF8.GetByteCount(options) >= OptionsPage) { throw Failed(path, $"{layers.Count} layers are more than fit into the options of a mount", null); }
-            // Whoever can reach the folder could otherwise use what an image brings to become root, or open its devices.
-            var flags = Libc.MS_NOSUID | Libc.MS_NODEV | (writable ? 0 : Libc.MS_RDONLY);
-            if (Libc.mount(Source + key, path, "overlay", (ulong)flags, options) != 0) { throw Failed(path, new LinuxException("mount", path, Libc.errno).Message, null); }
+            Folders.Replace(RecordPath(key), JsonSerializer.SerializeToUtf8Bytes(record(path), ImageJson.Default.MountRecord));
+            mount(path, key, folder);
             done = true;
             return path;
         }
@@ -91,14 +136,14 @@ sealed class ImageMounts(HostPaths paths)
 
     /// <summary>Takes a mount away, and what was written there. One that somebody has unmounted is only forgotten.</summary>
     /// <exception cref="ContainerException"><c>MountNotFound</c>; <c>MountFailed</c>: somebody uses it.</exception>
-    internal void Dismount(string path)
+    internal void Dismount(string path, bool snapshot)
     {
         path = Real(path) ?? path;
         var key = Key(path);
-        if (!Directory.Exists(paths.Mounts)) { throw NotFound(path); }
+        if (!Directory.Exists(paths.Mounts)) { throw NotFound(path, snapshot); }
         using (FileLock.Take(paths.MountsLock))
         {
-            if (Load(key) is null) { throw NotFound(path); }
+            if (Load(key) is not { } record || record.Snapshot is not null != snapshot) { throw NotFound(path, snapshot); }
             if (IsMounted(path, key) && Libc.umount2(path, Libc.UMOUNT_NOFOLLOW) != 0)
             {
                 var errno = Libc.errno;
@@ -139,7 +184,13 @@ sealed class ImageMounts(HostPaths paths)
     static string Key(string path) => Digest.Of(Encoding.UTF8.GetBytes(path)).Hex[..32];
 
     // The one on top: another mount may lie over it, and is not ours to take away.
-    static bool IsMounted(string path, string key) => MountInfo.ReadSelf().LastOrDefault(mount => mount.MountPoint == path)?.Source == Source + key;
+    bool IsMounted(string path, string key)
+    {
+        if (MountInfo.ReadSelf().LastOrDefault(mount => mount.MountPoint == path) is not { } top) { return false; }
+        if (Load(key)?.Bound is not { } bound) { return top.Source == Source + key; }
+        return Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_INO, out var there) == 0 && Libc.statx(Libc.AT_FDCWD, bound, 0, Libc.STATX_INO, out var own) == 0
+            && there.stx_ino == own.stx_ino && there.stx_dev_major == own.stx_dev_major && there.stx_dev_minor == own.stx_dev_minor;
+    }
 
     static string? Real(string path)
     {
@@ -151,7 +202,8 @@ sealed class ImageMounts(HostPaths paths)
 
     static string Escape(string path) => path.Replace("\\", "\\\\").Replace(":", "\\:").Replace(",", "\\,");
 
-    static ContainerException NotFound(string path) => new(ErrorIds.MountNotFound, $"No image was mounted on '{path}'. Mount-ContainerImage gives the path of what it has mounted.", path, ContainerErrorCategory.ObjectNotFound);
+    static ContainerException NotFound(string path, bool snapshot) => new(ErrorIds.MountNotFound,
+        $"No {(snapshot ? "snapshot" : "image")} was mounted on '{path}'. Mount-Container{(snapshot ? "Snapshot" : "Image")} gives the path of what it has mounted.", path, ContainerErrorCategory.ObjectNotFound);
 
     static ContainerException Failed(string path, string why, Exception? inner) => new(ErrorIds.MountFailed, $"'{path}': {why}.", path, ContainerErrorCategory.ResourceUnavailable, inner);
 }
@@ -178,7 +230,7 @@ public sealed partial class ImageStore
     public void Dismount(string path)
     {
         engine.Containers.CheckFormat();
-        mounts.Dismount(path);
+        mounts.Dismount(path, snapshot: false);
     }
 
     internal ImageMounts Mounts => mounts;

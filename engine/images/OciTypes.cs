@@ -116,6 +116,24 @@ sealed class SnapshotRecord
     public DateTimeOffset CreatedAt { get; set; }
 }
 
+/// <summary>What the <c>snapshot.json</c> of one that somebody has named holds.</summary>
+sealed class NamedSnapshotRecord
+{
+    public int Version { get; set; } = 1;
+    public required string Key { get; set; }
+    public required string Namespace { get; set; }
+    public required ContainerSnapshotKind Kind { get; set; }
+    public string? Parent { get; set; }
+    public required string Snapshotter { get; set; }
+    public Dictionary<string, string> Labels { get; set; } = [];
+    public DateTimeOffset CreatedAt { get; set; }
+
+    /// <summary>Of one that is committed.</summary>
+    public long Bytes { get; set; }
+
+    public long Entries { get; set; }
+}
+
 /// <summary>What psrun unpack answers: docs/unpack.md.</summary>
 sealed class UnpackAnswer
 {
@@ -142,13 +160,21 @@ sealed class PackAnswer
     public UnpackError? Error { get; set; }
 }
 
+/// <summary>What psrun copy answers: docs/pack.md.</summary>
+sealed class CopyAnswer
+{
+    public long? Entries { get; set; }
+    public long Bytes { get; set; }
+    public UnpackError? Error { get; set; }
+}
+
 sealed class UnpackError
 {
     public string? Id { get; set; }
     public string? Message { get; set; }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 32)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 32, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(ManifestRecord))]
 [JsonSerializable(typeof(ImageConfigRecord))]
 [JsonSerializable(typeof(List<DockerArchiveRecord>))]
@@ -156,6 +182,8 @@ sealed class UnpackError
 [JsonSerializable(typeof(SnapshotRecord))]
 [JsonSerializable(typeof(UnpackAnswer))]
 [JsonSerializable(typeof(PackAnswer))]
+[JsonSerializable(typeof(CopyAnswer))]
+[JsonSerializable(typeof(NamedSnapshotRecord))]
 [JsonSerializable(typeof(MountRecord))]
 [JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
 sealed partial class ImageJson : JsonSerializerContext;

@@ -19,20 +19,20 @@ static class Packer
     }
 
     /// <summary>Writes an archive.</summary>
-    /// <param name="folders">The topmost first.</param>
     /// <param name="file">Is emptied, or made with mode 0600.</param>
     /// <exception cref="ContainerException"><c>PackFailed</c>, <c>HelperNotFound</c> …</exception>
-    internal static async Task<PackAnswer> WriteAsync(ContainerEngine engine, object target, Kind kind, IReadOnlyList<string> folders, bool compress, string file, CancellationToken cancel)
+    internal static async Task<PackAnswer> WriteAsync(ContainerEngine engine, object target, Kind kind, ContainerTree tree, bool compress, string file, CancellationToken cancel)
     {
         List<string> arguments = ["--compression", compress ? "gzip" : "none"];
         if (kind != Kind.Changes) { arguments.Add(kind == Kind.Whole ? "--whole" : "--archive"); }
-        var answer = await RunAsync(engine, target, arguments, folders, file, null, cancel).ConfigureAwait(false);
+        if (kind == Kind.Changes && tree.Copied) { arguments.Add("--tree"); }
+        var answer = await RunAsync(engine, target, arguments, kind == Kind.Changes ? tree.Folders : tree.Whole, file, null, cancel).ConfigureAwait(false);
         return answer.DiffId is not null && answer.Digest is not null ? answer : throw Failed(target, "psrun gave no digest", null);
     }
 
     /// <summary>Tells what an archive of <see cref="Kind.Changes"/> would have.</summary>
-    internal static Task ListAsync(ContainerEngine engine, object target, IReadOnlyList<string> folders, Action<PackAnswer> found, CancellationToken cancel) =>
-        RunAsync(engine, target, ["--list"], folders, null, found, cancel);
+    internal static Task ListAsync(ContainerEngine engine, object target, ContainerTree tree, Action<PackAnswer> found, CancellationToken cancel) =>
+        RunAsync(engine, target, tree.Copied ? ["--list", "--tree"] : ["--list"], tree.Folders, null, found, cancel);
 
     static async Task<PackAnswer> RunAsync(ContainerEngine engine, object target, List<string> options, IReadOnlyList<string> folders, string? file, Action<PackAnswer>? found, CancellationToken cancel)
     {

@@ -10,7 +10,7 @@ namespace Containers;
 /// Layers on disk, each unpacked once for all images that share it and what lies below it: <c>snapshots/KEY/fs</c> is a folder that
 /// overlayfs takes as a layer. A folder with that name is whole and on disk, because it gets the name last.
 /// </summary>
-public sealed class SnapshotStore
+public sealed partial class SnapshotStore
 {
     // Half of the chain's digest: the names of all layers of a container go into one page of mount options.
     const int KeyLength = 32;
@@ -184,7 +184,7 @@ public sealed class SnapshotStore
             file.Write(JsonSerializer.SerializeToUtf8Bytes(record, ImageJson.Default.SnapshotRecord));
         }
         // One wait for the disk for a hundred thousand files; only then do the folders get their names.
-        SyncFileSystem();
+        SyncFileSystem(paths.Snapshots);
         foreach (var i in missing)
         {
             if (Stdlib.rename(Unfinished(layers[i].Key), Folder(layers[i].Key)) != 0) { throw Folders.Unavailable(Folder(layers[i].Key), null); }
@@ -192,13 +192,13 @@ public sealed class SnapshotStore
         Folders.Sync(paths.Snapshots);
     }
 
-    void SyncFileSystem()
+    internal static void SyncFileSystem(string folder)
     {
-        var fd = LinuxException.Check(Libc.open(paths.Snapshots, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", paths.Snapshots);
+        var fd = LinuxException.Check(Libc.open(folder, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", folder);
         var synced = Libc.syncfs(fd);
         var errno = Libc.errno;
         Libc.close(fd);
-        if (synced != 0) { throw Folders.Unavailable(paths.Snapshots, new LinuxException("syncfs", paths.Snapshots, errno)); }
+        if (synced != 0) { throw Folders.Unavailable(folder, new LinuxException("syncfs", folder, errno)); }
     }
 
     /// <summary>Owner, mode and times: overlayfs shows the topmost layer's root.</summary>
@@ -213,16 +213,20 @@ public sealed class SnapshotStore
         LinuxException.Check(Libc.utimensat(Libc.AT_FDCWD, to, times, 0), "utimensat", to);
     }
 
-    // What a killed process has begun: its psrun ends by itself, and writes for a moment more.
-    static void RemoveUnfinished(string folder)
+    /// <summary>Removes what a killed process has begun: its psrun ends by itself, and writes for a moment more.</summary>
+    internal static void RemoveUnfinished(string folder)
     {
-        var fd = Libc.open(Path.Combine(folder, "fs"), Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
-        if (fd >= 0)
-        {
-            while (Libc.flock(fd, Libc.LOCK_EX) != 0 && Libc.errno == Libc.EINTR) { }
-            Libc.close(fd);
-        }
+        foreach (var name in new[] { "fs", "upper" }) { AwaitWriter(Path.Combine(folder, name)); }
         Folders.RemoveTree(folder);
+    }
+
+    /// <summary>Waits until no psrun writes into this folder any more.</summary>
+    internal static void AwaitWriter(string folder)
+    {
+        var fd = Libc.open(folder, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC | Libc.O_NOFOLLOW);
+        if (fd < 0) { return; }
+        while (Libc.flock(fd, Libc.LOCK_EX) != 0 && Libc.errno == Libc.EINTR) { }
+        Libc.close(fd);
     }
 
     string Unfinished(string key) => Path.Combine(paths.Snapshots, ".new-" + key);
@@ -265,5 +269,6 @@ public sealed class SnapshotStore
             RemoveUnfinished(path);
             held.RemoveAndDispose();
         }
+        foreach (var ns in NamedNamespaces()) { Of(ns).Sweep(); }
     }
 }

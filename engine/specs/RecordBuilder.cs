@@ -19,6 +19,11 @@ static class RecordBuilder
         var joins = new Dictionary<string, string>();
         var pathIds = new Dictionary<string, ulong>();
         if (image is not null) { o = ImageDefaults.Apply(o, image); }
+        var overlay = o.Overlay || image is not null;
+        var driver = overlay ? SnapshotDriver.Choose(engine, o.Snapshotter) : null;
+        // A spec says all mounts itself.
+        var volumes = image is null || o.Spec is not null ? [] : ImageVolumes.Of(image, o.Mount);
+        if (volumes.Count > 0) { o.Mount = [.. o.Mount ?? [], .. ImageVolumes.Mounts(volumes, engine.Paths.ContainerFolder(ns, id))]; }
         var (rootfs, spec) = o.Bundle is not null ? FromBundle(o, ns, id) : FromRootfs(engine, o, image, ns, id, joins, pathIds);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
         var (stdin, stdout, stderr) = Redirections(o);
@@ -30,7 +35,9 @@ static class RecordBuilder
             CreatedAt = DateTimeOffset.UtcNow,
             Bundle = o.Bundle is null ? null : Path.GetFullPath(o.Bundle),
             RootfsPath = rootfs,
-            Overlay = o.Overlay || image is not null,
+            Overlay = overlay,
+            Snapshotter = driver is null or OverlayDriver ? null : driver.Name,
+            Volumes = volumes.Count > 0 ? volumes : null,
             Image = image?.Name,
             ImageDigest = image?.Digest,
             ManifestDigest = image?.ManifestDigest,

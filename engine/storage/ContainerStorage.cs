@@ -160,8 +160,9 @@ public sealed class ContainerStorage
         foreach (var mount in engine.Images.Mounts.Living())
         {
             snapshots.UnionWith(mount.Layers);
-            Reach(new Descriptor { Digest = mount.ManifestDigest }, blobs, snapshots);
+            if (mount.ManifestDigest is { } manifest) { Reach(new Descriptor { Digest = manifest }, blobs, snapshots); }
         }
+        foreach (var ns in engine.Snapshots.NamedNamespaces()) { snapshots.UnionWith(engine.Snapshots.Of(ns).NeededLayers()); }
         return (blobs, snapshots);
     }
 

@@ -44,6 +44,7 @@ public sealed partial class ContainerTasks
         foreach (var (type, other) in record.Joins) { Join(spec, type, ns, other); }
         NamespaceSpec.Recheck(spec, record.PathIds);
         ContainerCgroups.RefuseShared(record);
+        ImageVolumes.Place(record, paths.ContainerFolder(ns, id));
         // The shim mounts the root there, in its own mount namespace.
         (spec.Root ??= new Root()).Path = "rootfs";
 
@@ -98,14 +99,8 @@ public sealed partial class ContainerTasks
         var mount = new ShimMount { Type = "bind", Source = record.RootfsPath ?? "", Target = target, Options = ["rbind"] };
         if (record.Overlay)
         {
-            var layers = Path.Combine(paths.ContainerFolder(record.Namespace, record.Id), "overlay");
-            var lower = record.Layers is null ? [record.RootfsPath!] : record.Layers.AsEnumerable().Reverse().Select(engine.Snapshots.LayerFolder);
-            mount = new ShimMount
-            {
-                Type = "overlay", Source = "overlay", Target = target,
-                // A colon separates lower folders, so one in a path is escaped. What redirect_dir and metacopy write is no layer of an image.
-                Options = [$"lowerdir={string.Join(':', lower.Select(l => l.Replace("\\", "\\\\").Replace(":", "\\:")))}", $"upperdir={layers}/upper", $"workdir={layers}/work", "redirect_dir=off", "metacopy=off"],
-            };
+            var own = SnapshotDriver.Of(record.Snapshotter).Mount(paths.OverlayFolder(record.Namespace, record.Id), ContainerTree.Below(engine, record), writable: true);
+            mount = new ShimMount { Type = own.Type, Source = own.Source, Target = target, Options = [.. own.Options] };
         }
         return new ShimOrders
         {

@@ -21,6 +21,8 @@ public static unsafe partial class Libc
     public const int TIOCSPTLCK = 0x40045431;
     /// <summary>Opens the other side of a pseudo-terminal; the argument is open's flags. Linux 4.13.</summary>
     public const int TIOCGPTPEER = 0x5441;
+    /// <summary>&lt;linux/fs.h&gt;: makes this file share the blocks of the one whose descriptor is the argument.</summary>
+    public const int FICLONE = 0x40049409;
     public const int SIOCGIFFLAGS = 0x8913;
     public const int SIOCSIFFLAGS = 0x8914;
     public const int IFF_UP = 0x1;

@@ -11,6 +11,8 @@ public static unsafe partial class Libc
     public const int SEEK_SET = 0;
     public const int SEEK_CUR = 1;
     public const int SEEK_END = 2;
+    public const int SEEK_DATA = 3;
+    public const int SEEK_HOLE = 4;
     public const int F_OK = 0;
     public const int X_OK = 1;
     public const int W_OK = 2;
@@ -38,6 +40,10 @@ public static unsafe partial class Libc
 
     [LibraryImport(C, SetLastError = true)]
     public static partial long lseek(int fd, long offset, int whence);
+
+    /// <summary>copy_file_range(2), between two descriptors at the same offset. Shares the blocks where the file system can.</summary>
+    public static nint copy_file_range(int from, int to, long offset, nuint count) =>
+        syscall_errno(SYS_copy_file_range, from, (nint)(&offset), to, (nint)(&offset), (nint)count, 0);
 
     /// <summary>EINTR means closed on Linux: never ask again.</summary>
     [LibraryImport(C, SetLastError = true)]

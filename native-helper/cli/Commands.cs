@@ -10,7 +10,7 @@ static class Commands
 
     static readonly string[] s_names =
     [
-        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "namespace", "shim", "help",
+        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "namespace", "shim", "help",
     ];
 
     static (string[] Options, string Arguments)? Find(string verb) => verb switch
@@ -33,6 +33,7 @@ static class Commands
         "features" => ([], ""),
         "unpack" => (UnpackVerb.Known, "LAYER|- FOLDER"),
         "pack" => (PackVerb.Known, "FOLDER [FILE]"),
+        "copy" => (CopyVerb.Known, "FOLDER TARGET"),
         "namespace" => (NamespaceVerb.Known, "new|exec [PROGRAM ARGUMENT...]"),
         "shim" => (["run-dir=", "serve"], ""),
         "help" => ([], "[COMMAND]"),

@@ -11,7 +11,7 @@ _psrun_ids() {
 _psrun() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i options=
     local global='--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --criu -v --version -h --help'
-    local verbs='create start run exec state kill delete list ps update events pause resume checkpoint restore spec features unpack pack namespace shim help'
+    local verbs='create start run exec state kill delete list ps update events pause resume checkpoint restore spec features unpack pack copy namespace shim help'
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --root | --log | --log-format | --cgroup-manager | --rootless | --criu) ((i++)) ;;
@@ -46,7 +46,8 @@ _psrun() {
         checkpoint) options='--image-path --work-path --parent-path --leave-running --tcp-established --tcp-skip-in-flight --link-remap --ext-unix-sk --shell-job --lazy-pages --status-fd --page-server --file-locks --pre-dump --manage-cgroups-mode --empty-ns --auto-dedup' ;;
         restore) options='-b --bundle -d --detach --console-socket --pid-file --no-pivot --no-subreaper --image-path --work-path --tcp-established --ext-unix-sk --shell-job --file-locks --manage-cgroups-mode --empty-ns --auto-dedup --lazy-pages --lsm-profile --lsm-mount-context' ;;
         spec) options='-b --bundle --rootless' ;;
-        pack) options='--lower --whole --archive --compression --list' ;;
+        pack) options='--lower --tree --whole --archive --compression --list' ;;
+        copy) options='--lower --path' ;;
         unpack) options='--compression --diff-id --base --lower --max-bytes --max-entries --max-ratio --progress' ;;
         namespace) options='--keep --uid-map --gid-map --time-offset --hostname --keep-init --join --root --cwd --user --report --terminal' ;;
         shim) options='--run-dir --serve' ;;
@@ -56,7 +57,7 @@ _psrun() {
         COMPREPLY=($(compgen -W "$options -h --help" -- "$cur"))
     elif [[ $verb == kill && $COMP_CWORD -gt $((i + 1)) && ${COMP_WORDS[COMP_CWORD - 1]} != -* ]]; then
         COMPREPLY=($(compgen -A signal -- "$cur"))
-    elif [[ $verb == unpack || $verb == pack ]]; then
+    elif [[ $verb == unpack || $verb == pack || $verb == copy ]]; then
         COMPREPLY=($(compgen -f -- "$cur"))
     else
         COMPREPLY=($(_psrun_ids "$cur"))

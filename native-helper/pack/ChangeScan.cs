@@ -53,12 +53,13 @@ sealed unsafe class ChangeScan
     /// <param name="upper">The writable layer, an open folder.</param>
     /// <param name="lower">What lies below, as one tree; -1 for nothing.</param>
     /// <param name="lowerRaw">It is one layer itself, not mounted.</param>
+    /// <param name="tree"><paramref name="upper"/> is no layer but a whole tree, a copy of what lies below that was changed.</param>
     /// <returns>Everything in the writable layer and what it hides, folders before what they hold, what is deleted before what is there.</returns>
-    public static List<Change> Run(int upper, int lower, bool lowerRaw)
+    public static List<Change> Run(int upper, int lower, bool lowerRaw, bool tree)
     {
         var scan = new ChangeScan(lowerRaw);
         scan.Root(upper, lower);
-        scan.Folder(upper, lower, hides: false, [], 0);
+        scan.Folder(upper, lower, hides: tree, [], 0);
         scan.Mark();
         return scan._changes;
     }
@@ -233,7 +234,7 @@ sealed unsafe class ChangeScan
             return LinuxException.Check(Libc.openat(folder, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC), "open", Names.Shown(Names.Text(name)));
     }
 
-    static bool IsOpaque(int folder)
+    public static bool IsOpaque(int folder)
     {
         byte value;
         return Libc.fgetxattr(folder, OverlayNames.Opaque, &value, 1) == 1 && value == (byte)'y';

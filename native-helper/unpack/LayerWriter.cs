@@ -144,9 +144,11 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
             throw Tree.Failure("chmod", Shown);
     }
 
-    // Labels of SELinux belong to the host. Overlayfs's own names are put behind its escape, or an image could hide things of its lower layers
-    // and reach into its neighbours'.
-    static byte[]? Attribute(byte[] name)
+    /// <summary>
+    /// The name of an image's attribute in a layer, ended by a zero; null for what is left out: labels of SELinux belong to the host. Overlayfs's own
+    /// names are put behind its escape, or an image could hide things of its lower layers and reach into its neighbours'.
+    /// </summary>
+    public static byte[]? Attribute(byte[] name)
     {
         if (name.AsSpan().SequenceEqual("security.selinux"u8))
             return null;

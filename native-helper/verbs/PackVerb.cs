@@ -8,7 +8,7 @@ namespace Psrun.Verbs;
 /// <summary>psrun pack: a writable layer, or a whole tree, into an archive. docs/pack.md has the contract.</summary>
 static class PackVerb
 {
-    public static readonly string[] Known = ["lower=", "whole", "archive", "compression=", "list"];
+    public static readonly string[] Known = ["lower=", "tree", "whole", "archive", "compression=", "list"];
 
     public static int Run(ReadOnlySpan<string> args)
     {
@@ -19,6 +19,9 @@ static class PackVerb
         bool archive = options.Has("archive"), whole = archive || options.Has("whole");
         if (list && (whole || options.Value("compression") is not null))
             throw new PsrunException("--list writes nothing: --whole, --archive and --compression cannot be given with it");
+        bool tree = options.Has("tree");
+        if (tree && whole)
+            throw new PsrunException("--tree says that FOLDER alone has everything: there is nothing to see it together with");
         string compression = options.Value("compression") ?? "none";
         if (compression is not ("none" or "gzip"))
             throw new PsrunException($"--compression: \"{compression}\" is none of none, gzip");
@@ -28,9 +31,9 @@ static class PackVerb
         try
         {
             if (list)
-                List(layers);
+                List(layers, tree);
             else
-                Pack(layers, whole, archive, compression == "gzip", Absolute(options.Arguments[1]));
+                Pack(layers, tree, whole, archive, compression == "gzip", Absolute(options.Arguments[1]));
             return 0;
         }
         catch (Exception e) when (e is PackException or LinuxException or UnpackException)
@@ -42,7 +45,7 @@ static class PackVerb
 
     static string Absolute(string path) => Path.GetFullPath(path, Program.InvocationFolder);
 
-    static void Pack(List<string> layers, bool whole, bool archive, bool compress, string file)
+    static void Pack(List<string> layers, bool tree, bool whole, bool archive, bool compress, string file)
     {
         Reader.EndWithout();
         int to = LinuxException.Check(Libc.open(file, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_CLOEXEC, 0x180), "open", file);
@@ -52,7 +55,7 @@ static class PackVerb
             writer.Whole(LayerView.Open(layers));
         else
         {
-            (int upper, List<Change> changes) = Scan(layers);
+            (int upper, List<Change> changes) = Scan(layers, tree);
             writer.Layer(upper, changes);
         }
         (string diffId, string digest, long stored) = output.Finish();
@@ -67,18 +70,18 @@ static class PackVerb
         });
     }
 
-    static (int Upper, List<Change> Changes) Scan(List<string> layers)
+    static (int Upper, List<Change> Changes) Scan(List<string> layers, bool tree)
     {
         int upper = LinuxException.Check(Libc.open(layers[0], Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", layers[0]);
         List<string> lowers = layers[1..];
         int lower = lowers.Count == 0 ? -1 : LayerView.Open(lowers);
-        return (upper, ChangeScan.Run(upper, lower, lowerRaw: lowers.Count == 1));
+        return (upper, ChangeScan.Run(upper, lower, lowerRaw: lowers.Count == 1, tree));
     }
 
-    static void List(List<string> layers)
+    static void List(List<string> layers, bool tree)
     {
         long count = 0;
-        foreach (Change change in Scan(layers).Changes)
+        foreach (Change change in Scan(layers, tree).Changes)
         {
             // Not what is in a layer for the sake of something else.
             if (change.Kind == ChangeKind.Same || !change.Stored)

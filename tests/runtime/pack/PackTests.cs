@@ -143,7 +143,79 @@ public class PackTests : UnpackTest
         return file;
     }
 
+    [RuntimeFact(NotUnderRunc = NotRunc)]
+    public void A_copy_of_layers_is_the_tree_that_they_are_together()
+    {
+        var (one, two) = Below();
+        var before = Change(Everything + "; setfattr -n trusted.overlay.image -v x added", two, one);
+        var copy = Path.Combine(Folder, "copy");
+        Directory.CreateDirectory(copy);
+        var answer = JsonNode.Parse(Runtime.Do(["copy", .. Over(two, one), Upper, copy]).Ends(0).Lines[^1])!;
+        // It is a layer itself: what an image calls by overlayfs's names is escaped in it.
+        var nothing = Directory.CreateDirectory(Path.Combine(Folder, "nothing")).FullName;
+        Assert.Equal(before, Show(copy, nothing));
+        Assert.Contains("trusted.overlay.overlay.image", string.Join(' ', Tool("/usr/bin/getfattr", "-d", "-m", "-", Path.Combine(copy, "added"))));
+        Assert.DoesNotContain("opaque", string.Join(' ', Tool("/usr/bin/getfattr", "-R", "-h", "-d", "-m", "-", copy)));
+        Assert.Equal(Tool("/usr/bin/find", copy, "-mindepth", "1", "-printf", "x").Single().Length, (int)answer["entries"]!);
+        Assert.True(new FileInfo(Path.Combine(copy, "hole")).Length == 3 << 20 && Blocks(Path.Combine(copy, "hole")) == 0);
+        Tool("/bin/rm", "-rf", copy, Upper);
+    }
+
+    static long Blocks(string path) => long.Parse(Tool("/usr/bin/stat", "-c", "%b", path).Single());
+
+    [RuntimeFact(NotUnderRunc = NotRunc)]
+    public void A_changed_copy_gives_the_layer_that_overlayfs_would()
+    {
+        var (one, two) = Below();
+        var copy = Path.Combine(Folder, "copy");
+        Directory.CreateDirectory(copy);
+        Runtime.Do(["copy", .. Over(one), two, copy]).Ends(0);
+        Assert.Equal(0, (int)Pack(Path.Combine(Folder, "none"), ["--tree", .. Over(two, one), copy])["entries"]!);
+        var before = Tool("/bin/sh", "-c", $"{List}set -e; cd \"$1\"\n{Everything}\nlist \"$1\"", "sh", copy);
+        var layer = Path.Combine(Folder, "layer");
+        Pack(layer, ["--tree", .. Over(two, one), copy]);
+        var root = Path.Combine(Folder, "unpacked");
+        Directory.CreateDirectory(root);
+        Directory.CreateDirectory(Path.Combine(Folder, "merged"));
+        Runtime.Do(["unpack", .. Over(two, one), layer, root]).Ends(0);
+        Assert.Equal(before, Show(root, two, one));
+        Change(Everything, two, one);
+        var overlay = Path.Combine(Folder, "overlay");
+        Pack(overlay, [.. Over(two, one), Upper]);
+        Assert.Equal(Tool("/bin/tar", "-tf", overlay), Tool("/bin/tar", "-tf", layer));
+        Tool("/bin/rm", "-rf", root, copy, Upper);
+    }
+
+    [RuntimeFact(NotUnderRunc = NotRunc)]
+    public void One_folder_is_copied_and_links_of_the_image_lead_nowhere_else()
+    {
+        var one = Unpack(new TarFile().Folder("data", mode: 0x1c0, owner: 7).File("data/below", "b").Folder("data/sub").File("data/sub/x", "x").Link("out", Outside).Link("up", "../../../../../../.." + Outside)
+            .Link("in", "/data").Link("round", "round").File("file", "f"));
+        var two = Unpack(new TarFile().Folder("data", mode: 0x1c8, owner: 9).File("data/above", "a").File("data/sub/.wh.x"), "--lower", one);
+        foreach (var path in new[] { "/data", "in", "/in/../data/./" })
+        {
+            var copy = Directory.CreateDirectory(Path.Combine(Folder, "copy")).FullName;
+            Runtime.Do("copy", "--lower", one, "--path", path, two, copy).Ends(0);
+            Assert.Equal([". 0710 9:9", "above 0644 0:0", "below 0644 0:0", "sub 0755 0:0"], Tool("/bin/sh", "-c", "cd \"$1\" && stat -c '%n 0%a %u:%g' . * | LC_ALL=C sort", "sh", copy));
+            Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(copy, "sub")));
+            Directory.Delete(copy, recursive: true);
+        }
+        foreach (var path in new[] { "/out", "up", "round", "file", "nowhere", "out/witness" })
+        {
+            var copy = Directory.CreateDirectory(Path.Combine(Folder, "copy")).FullName;
+            var refused = Runtime.Do("copy", "--lower", one, "--path", path, two, copy).Ends(1);
+            Assert.Equal("CopyFailed", (string)JsonNode.Parse(refused.Lines[^1])!["error"]!["id"]!);
+            Assert.Empty(Directory.GetFileSystemEntries(copy));
+        }
+        AssertWitness();
+    }
+
     [RuntimeTheory(NotUnderRunc = NotRunc)]
+    [InlineData("copy")]
+    [InlineData("copy", "/proc")]
+    [InlineData("copy", "/proc", "/proc")]
+    [InlineData("copy", "--what", "/proc", "x")]
+    [InlineData("pack", "--tree", "--whole", "/proc", "x")]
     [InlineData("pack")]
     [InlineData("pack", "/proc")]
     [InlineData("pack", "--list", "/proc", "x")]
