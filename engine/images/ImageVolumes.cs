@@ -11,6 +11,8 @@ static class ImageVolumes
     const int Most = 100;
     const int LongestPath = 4095;
 
+    const string Hides = "it would hide what every container needs";
+
     // A volume there would hide what every container needs.
     static readonly string[] s_kept = ["/proc", "/sys", "/dev"];
 
@@ -23,11 +25,11 @@ static class ImageVolumes
         {
             var parts = text.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != ".").ToList();
             var path = "/" + string.Join('/', parts);
-            if (!text.StartsWith('/') || text.Length > LongestPath || parts.Count == 0 || parts.Contains("..") || text.Any(char.IsControl)) { throw Invalid(image, text, "that is no absolute path of a folder"); }
-            if (s_kept.Any(kept => path == kept || path.StartsWith(kept + "/", StringComparison.Ordinal))) { throw Invalid(image, text, "it would hide what every container needs"); }
+            if (!text.StartsWith('/') || text.Length > LongestPath || parts.Count == 0 || parts.Contains("..") || text.Any(char.IsControl)) { throw Invalid(image.Name, text, "that is no absolute path of a folder"); }
+            if (IsKept(path)) { throw Invalid(image.Name, text, Hides); }
             paths.Add(path);
         }
-        if (paths.Count > Most) { throw Invalid(image, $"{paths.Count}", $"that many are more than {Most}"); }
+        if (paths.Count > Most) { throw Invalid(image.Name, $"{paths.Count}", $"that many are more than {Most}"); }
         return [.. paths.Where(path => mounts?.Any(mount => mount.Target.TrimEnd('/') == path) != true).OrderBy(path => path.Count(c => c == '/')).ThenBy(path => path, StringComparer.Ordinal)];
     }
 
@@ -53,6 +55,9 @@ static class ImageVolumes
                 File.SetUnixFileMode(own, (UnixFileMode)0x1ed);
                 continue;
             }
+            // Where a link of the image leads counts as well.
+            var real = "/" + System.Text.Encoding.UTF8.GetString(found.Path.AsSpan(0, found.Path.Length - 1));
+            if (real == "/." || IsKept(real)) { throw Invalid(record.Image!, record.Volumes[i], Hides); }
             if (!found.IsFolder) { throw new ContainerException(ErrorIds.ImageInvalid, $"The image '{record.Image}' has the volume '{record.Volumes[i]}', which is no folder in it. Mount something else there, or use another image.", record.Image, ContainerErrorCategory.InvalidData); }
             await TreeCopier.RunAsync(engine, record.Image!, layers, record.Volumes[i], own, cancel).ConfigureAwait(false);
         }
@@ -73,6 +78,8 @@ static class ImageVolumes
         foreach (var name in Folders.Entries(Path.Combine(folder, "volumes"))) { SnapshotStore.AwaitWriter(Path.Combine(folder, "volumes", name)); }
     }
 
-    static ContainerException Invalid(ImageStore.Prepared image, string volume, string why) => new(ErrorIds.ImageInvalid,
-        $"The image '{image.Name}' has the volume '{ShimErrors.Printable(volume)}': {why}. Use another image.", image.Name, ContainerErrorCategory.InvalidData);
+    static bool IsKept(string path) => s_kept.Any(kept => path == kept || path.StartsWith(kept + "/", StringComparison.Ordinal));
+
+    static ContainerException Invalid(string image, string volume, string why) => new(ErrorIds.ImageInvalid,
+        $"The image '{image}' has the volume '{ShimErrors.Printable(volume)}': {why}. Use another image.", image, ContainerErrorCategory.InvalidData);
 }
