@@ -26,6 +26,7 @@ static class Program
             Log.Configure(global.Value("log") is string log ? Path.GetFullPath(log, InvocationFolder) : null, global.Value("log-format"), global.Has("debug"));
             State.CgroupSetup.Configure(global.Has("systemd-cgroup"), global.Value("cgroup-manager"));
             Rootless.Configure(global.Value("rootless"));
+            Checkpoint.CriuProgram.Configure(global.Value("criu"));
             string verb = args[used];
             ReadOnlySpan<string> rest = args.AsSpan(used + 1);
             if (rest.Length > 0 && rest[0] is ("--help" or "-h"))
@@ -49,7 +50,8 @@ static class Program
                 "events" => EventsVerb.Run(root, rest),
                 "pause" => PauseVerb.Run(root, rest, freeze: true),
                 "resume" => PauseVerb.Run(root, rest, freeze: false),
-                "checkpoint" or "restore" => CheckpointVerb.Run(verb, rest),
+                "checkpoint" => CheckpointVerb.Run(root, rest),
+                "restore" => RestoreVerb.Run(root, rest),
                 "namespace" => NamespaceVerb.Run(args, rest),
                 "shim" => Shim.ShimCommand.Run(rest),
                 "spec" => SpecVerb.Run(rest),

@@ -96,7 +96,7 @@ static unsafe class NamespaceProgram
             throw;
         }
         terminal?.CloseSlave();
-        return Foreground.Wait(launch, terminal?.Relay);
+        return Foreground.Wait(launch.Pid, terminal?.Relay);
     }
 
     /// <summary>Those that are not our own already: a setns into one's own user namespace is an error.</summary>
@@ -192,7 +192,7 @@ static unsafe class NamespaceProgram
         return ids.Length >= 2 ? ids : throw new PsrunException($"--user: \"{text}\" is not UID:GID[:GID...]");
     }
 
-    static List<string> OwnEnvironment()
+    internal static List<string> OwnEnvironment()
     {
         var all = new List<string>();
         for (byte** at = *(byte***)NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), "environ"); at != null && *at != null; at++)

@@ -86,9 +86,9 @@ static unsafe partial class Foreground
 
     /// <summary>Gives the exit code, or 128 and the signal. <see cref="CatchSignals"/> was called before the launch.</summary>
     /// <param name="relay">Passes the program's terminal on; null without one.</param>
-    public static int Wait(Launch launch, TerminalRelay? relay)
+    /// <param name="pid">A child of this process.</param>
+    public static int Wait(int pid, TerminalRelay? relay)
     {
-        int pid = launch.Pid;
         Volatile.Write(ref s_pid, pid);
         Deliver(pid);
         relay?.Pump(pid);

@@ -12,7 +12,9 @@ namespace Psrun.Processes;
 /// </summary>
 sealed unsafe class NotifySocket : IDisposable
 {
-    const string Folder = "/run/notify";
+    /// <summary>Where the container finds its socket.</summary>
+    public const string Folder = "/run/notify";
+
     const int LongestMessage = 4096, BarrierMilliseconds = 30_000;
 
     readonly string _host;

@@ -163,18 +163,36 @@ sealed class CgroupSetup
         _group.Remove();
     }
 
-    public CgroupMountSource MountSource(bool ownNamespace)
+    /// <summary>SIGKILL to all in it, unless it was there before, and others may be in it.</summary>
+    public void KillMade()
+    {
+        if (_made)
+            SignalAll(Path, Libc.SIGKILL);
+    }
+
+    public CgroupMountSource MountSource(bool ownNamespace) => MountSource(_group, ownNamespace);
+
+    public static CgroupMountSource MountSourceAt(string path, bool ownNamespace) => MountSource(Host.Group(path), ownNamespace);
+
+    static CgroupMountSource MountSource(ControlGroup group, bool ownNamespace)
     {
         var source = new CgroupMountSource
         {
             OwnNamespace = ownNamespace,
             UnifiedOnly = Host.Kind == CgroupKind.V2,
-            UnifiedFolder = Host.Unified is { } unified ? _group.FolderIn(unified) : null,
+            UnifiedFolder = Host.Unified is { } unified ? group.FolderIn(unified) : null,
         };
         foreach (CgroupHierarchy hierarchy in Host.Hierarchies)
             if (hierarchy.Version == 1)
-                source.V1.Add(new CgroupMount(hierarchy.Name, System.IO.Path.GetFileName(hierarchy.MountPoint), _group.FolderIn(hierarchy)));
+                source.V1.Add(new CgroupMount(hierarchy.Name, System.IO.Path.GetFileName(hierarchy.MountPoint), group.FolderIn(hierarchy)));
         return source;
+    }
+
+    /// <summary>The folder by which all processes of a group are stopped at once; null on a host that has no freezer.</summary>
+    public static string? FreezerFolder(string path)
+    {
+        CgroupHierarchy? freezer = Host.Find("freezer") ?? (Host.Kind == CgroupKind.V2 ? Host.Unified : null);
+        return freezer == null ? null : Host.Group(path).FolderIn(freezer);
     }
 
     /// <summary>The container's group, or groups below it as exec --cgroup names them: <c>PATH</c> in every hierarchy, or <c>CONTROLLER[,CONTROLLER]:PATH</c>.</summary>

@@ -107,6 +107,13 @@ sealed unsafe class StateFolder : IDisposable
                 throw new PsrunException($"lock {Path}: {Errnos.Text(Libc.errno)}");
     }
 
+    /// <summary>False, with the lock held in vain, when the folder was removed meanwhile.</summary>
+    public bool LockInPlace()
+    {
+        Lock();
+        return IsInPlace();
+    }
+
     public bool TryLock() => Libc.flock(_fd, Libc.LOCK_EX | Libc.LOCK_NB) == 0;
 
     public void Unlock() => Libc.flock(_fd, Libc.LOCK_UN);
@@ -289,6 +296,15 @@ sealed unsafe class StateFolder : IDisposable
         return socket;
     }
 
+    const string RestoredRootFolder = "criu-root";
+
+    /// <summary>An empty folder, on which CRIU finds the container's root in a mount namespace of its own.</summary>
+    public string MakeRestoredRoot() => Libc.mkdirat(_fd, RestoredRootFolder, 0x1C0) == 0 || Libc.errno == Libc.EEXIST
+        ? Path + "/" + RestoredRootFolder
+        : throw new PsrunException($"mkdir {Path}/{RestoredRootFolder}: {Errnos.Text(Libc.errno)}");
+
+    public void RemoveRestoredRoot() => RemoveFolder(RestoredRootFolder);
+
     /// <summary>The program of the container's filter, for exec. Written before the state that speaks of it, and never again.</summary>
     public void WriteFilter(ReadOnlySpan<byte> program)
     {
@@ -351,8 +367,14 @@ sealed unsafe class StateFolder : IDisposable
         foreach (string name in (ReadOnlySpan<string>)["state.json", ".state.json", "start.sock", "init", "mounts", "mounts-in", "mounts-at", "resctrl", "seccomp.bpf", NotifyFolder + "/" + NotifyName])
             if (Libc.unlinkat(_fd, name, 0) < 0 && Libc.errno != Libc.ENOENT)
                 throw new PsrunException($"remove {Path}/{name}: {Errnos.Text(Libc.errno)}");
-        if (Libc.unlinkat(_fd, NotifyFolder, Libc.AT_REMOVEDIR) < 0 && Libc.errno != Libc.ENOENT)
-            throw new PsrunException($"remove {Path}/{NotifyFolder}: {Errnos.Text(Libc.errno)}");
+        RemoveFolder(NotifyFolder);
+        RemoveRestoredRoot();
+    }
+
+    void RemoveFolder(string name)
+    {
+        if (Libc.unlinkat(_fd, name, Libc.AT_REMOVEDIR) < 0 && Libc.errno != Libc.ENOENT)
+            throw new PsrunException($"remove {Path}/{name}: {Errnos.Text(Libc.errno)}");
     }
 
     static void MakeRoot(string root)

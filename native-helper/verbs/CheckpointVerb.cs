@@ -1,23 +1,33 @@
+using Containers.Linux.Oci;
+using Psrun.Checkpoint;
+using Psrun.State;
+
 namespace Psrun.Verbs;
 
-/// <summary>checkpoint and restore: runc's command lines, refused by name. A container that is to be moved by CRIU needs another runtime.</summary>
+/// <summary>checkpoint: the container's processes into files, by CRIU; then the container is deleted, unless it is to run on.</summary>
 static class CheckpointVerb
 {
-    public static readonly string[] KnownCheckpoint =
+    public static readonly string[] Known =
     [
         "image-path=", "work-path=", "parent-path=", "leave-running", "tcp-established", "tcp-skip-in-flight", "link-remap", "ext-unix-sk", "shell-job", "lazy-pages", "status-fd=", "page-server=",
         "file-locks", "pre-dump", "manage-cgroups-mode=", "empty-ns=", "auto-dedup",
     ];
 
-    public static readonly string[] KnownRestore =
-    [
-        "console-socket=", "image-path=", "work-path=", "tcp-established", "ext-unix-sk", "shell-job", "file-locks", "manage-cgroups-mode=", "b,bundle=", "d,detach", "pid-file=", "no-subreaper",
-        "no-pivot", "empty-ns=", "auto-dedup", "lazy-pages", "lsm-profile=", "lsm-mount-context=",
-    ];
-
-    public static int Run(string verb, ReadOnlySpan<string> args)
+    public static int Run(string root, ReadOnlySpan<string> args)
     {
-        CreateVerb.OneId(Options.Parse(args, verb == "restore" ? KnownRestore : KnownCheckpoint, limit: int.MaxValue, out _), verb);
-        throw new PsrunException($"{verb}: is not supported: psrun does not work with CRIU");
+        Options options = Options.Parse(args, Known, limit: int.MaxValue, out _);
+        string id = CreateVerb.OneId(options, "checkpoint");
+        CheckpointOptions checkpoint = CheckpointOptions.Read(options);
+        (StateFolder folder, StateFile state) = StateFolder.OpenLocked(root, id);
+        using StateFolder held = folder;
+        string status = Status.Of(folder, state);
+        if (status is not (StateFile.Running or StateFile.Paused))
+            throw new PsrunException($"cannot checkpoint a container in the {status} state");
+        Spec spec = SpecCheck.ReadBundle(state.Bundle);
+        CriuProgram criu = Dump.Check(folder, state, spec, checkpoint);
+        Dump.Run(state, spec, checkpoint, criu, paused: status == StateFile.Paused, folder.Descriptor);
+        if (!checkpoint.LeaveRunning && !checkpoint.PreDump)
+            DeleteVerb.Remove(folder, state);
+        return 0;
     }
 }

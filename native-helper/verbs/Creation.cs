@@ -25,10 +25,11 @@ sealed class CreationOptions
 /// <summary>
 /// Makes a container: state folder, cgroups, child, hooks, in the order of docs/flow.md. Fails as a whole: whatever was made is taken away again.
 /// </summary>
-sealed unsafe class Creation : IDisposable
+sealed unsafe partial class Creation : IDisposable
 {
     readonly CreationOptions _options;
     StateFolder? _folder;
+    SystemCallFilter? _filter;
     CgroupSetup? _cgroups;
     CgroupEntry? _entry;
     Launch? _launch;
@@ -42,7 +43,7 @@ sealed unsafe class Creation : IDisposable
     public Spec Spec { get; private set; } = null!;
     public StateFile State { get; private set; } = null!;
     public StateFolder Folder => _folder!;
-    public Launch Launch => _launch!;
+    Namespaces Namespaces { get; set; } = null!;
     /// <summary>Set for a program with a terminal in the foreground that has no console socket.</summary>
     public TerminalRelay? Relay { get; private set; }
     /// <summary>Set when the program runs and somebody wants to hear that it is ready.</summary>
@@ -51,10 +52,10 @@ sealed unsafe class Creation : IDisposable
 
     public static Creation Make(CreationOptions options)
     {
-        var creation = new Creation(options);
+        Creation creation = Claim(options);
         try
         {
-            creation.Make();
+            creation.MakeInit();
             return creation;
         }
         catch
@@ -64,7 +65,23 @@ sealed unsafe class Creation : IDisposable
         }
     }
 
-    void Make()
+    /// <summary>What every container begins with, however its processes come to be: the bundle read, the id claimed, the control group made.</summary>
+    static Creation Claim(CreationOptions options)
+    {
+        var creation = new Creation(options);
+        try
+        {
+            creation.Claim();
+            return creation;
+        }
+        catch
+        {
+            creation.Undo();
+            throw;
+        }
+    }
+
+    void Claim()
     {
         ContainerId.Check(_options.Id);
         Spec = SpecCheck.ReadBundle(_options.Bundle);
@@ -77,9 +94,9 @@ sealed unsafe class Creation : IDisposable
             throw new PsrunException($"bundle {_options.Bundle}: {Errnos.Text(Libc.errno)}");
         if (_options.PidFile != null)
             _pidFile = Path.GetFullPath(_options.PidFile, Program.InvocationFolder);
-        Namespaces namespaces = Namespaces.Read(Spec);
+        Namespaces namespaces = Namespaces = Namespaces.Read(Spec);
         CheckIdMaps(namespaces);
-        SystemCallFilter? filter = SystemCallFilter.Compile(Spec.Linux!.Seccomp);
+        _filter = SystemCallFilter.Compile(Spec.Linux!.Seccomp);
         Network.NetDevices.Check(Spec.Linux!, namespaces);
 
         _folder = StateFolder.Create(_options.Root, _options.Id);
@@ -104,7 +121,7 @@ sealed unsafe class Creation : IDisposable
         _cgroups = CgroupSetup.Find(Spec, _options.Id);
         State.CgroupPath = _cgroups?.Path;
         State.Unit = _cgroups?.Unit;
-        filter?.Keep(_folder, State);
+        _filter?.Keep(_folder, State);
         _folder.WriteState(State);
         if (_cgroups?.TryCreate(Spec.Linux!) != true)
         {
@@ -127,17 +144,24 @@ sealed unsafe class Creation : IDisposable
         if (terminal && _options.ConsoleSocket == null && !_options.Foreground)
             throw new PsrunException("process.terminal: needs --console-socket");
         _entry = _cgroups?.OpenEntry();
+    }
+
+    void MakeInit()
+    {
+        StateFolder folder = Folder;
+        Namespaces namespaces = Namespaces;
+        SystemCallFilter? filter = _filter;
         var init = new InitOptions
         {
             Id = _options.Id,
             Bundle = _options.Bundle,
-            Rootfs = rootfs,
-            Lock = _folder.Descriptor,
+            Rootfs = State.Rootfs,
+            Lock = folder.Descriptor,
             Namespaces = namespaces,
             CgroupEntry = _entry,
             Cgroups = _cgroups?.MountSource(namespaces.IsNew(Libc.CLONE_NEWCGROUP)) ?? new Rootfs.CgroupMountSource { HostTree = true },
             ResctrlFiles = ResctrlSetup.OpenEntry(State.IntelRdt),
-            Environment = ProcessEnvironment.Complete(Spec.Process, rootfs),
+            Environment = ProcessEnvironment.Complete(Spec.Process!, State.Rootfs),
             PreservedDescriptors = _options.ListenDescriptors + _options.PreservedDescriptors,
             Filter = filter,
             NoPivot = _options.NoPivot,
@@ -150,22 +174,19 @@ sealed unsafe class Creation : IDisposable
             init.JoinedDescriptors.Add(Keep(Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC), $"linux.namespaces: {type}: {path}"));
         int joinedUser = namespaces.Joined.FindIndex(j => j.Flag == Libc.CLONE_NEWUSER);
         init.MappedTrees = Rootfs.IdMappedTrees.Open(Spec, namespaces, joinedUser < 0 ? -1 : init.JoinedDescriptors[joinedUser]);
-        if (NotifySocket.AddTo(Spec, init.Environment, _folder) is >= 0 and int notifyTree)
+        if (NotifySocket.AddTo(Spec, init.Environment, folder) is >= 0 and int notifyTree)
             init.MappedTrees[Spec.Mounts!.Count - 1] = notifyTree;
         _descriptors.AddRange(init.MappedTrees.Values);
-        if (terminal && _options.ConsoleSocket is string consoleSocket)
-            init.Console = Keep(ConsoleSocket.Connect(consoleSocket), "console socket");
-        else if (terminal)
-            init.Console = (Relay = TerminalRelay.Open(Spec.Process)).Socket;
+        init.Console = OpenConsole();
         if (Spec.Hooks?.CreateContainer is { Count: > 0 })
             init.CreateHookState = Keep(HookRunner.StateFile([]), "hooks");
         if (Spec.Hooks?.StartContainer is { Count: > 0 })
             init.StartHookState = Keep(HookRunner.StateFile([]), "hooks");
         if (_options.WaitForStart)
-            init.StartSocket = Keep(_folder.ListenForStart(), "start.sock");
+            init.StartSocket = Keep(folder.ListenForStart(), "start.sock");
 
         if (!_options.WaitForStart)
-            Notify = NotifySocket.Listen(_folder);
+            Notify = NotifySocket.Listen(folder);
         filter?.Prepare(State);
         Plan plan = InitPlan.Build(Spec, init);
         _launch = new Launch(plan, InitPlan.FirstCloneFlags(namespaces), _entry?.Unified ?? -1, namespaces.Joined.Count > 0);
@@ -174,8 +195,8 @@ sealed unsafe class Creation : IDisposable
         Log.Debug($"init has pid {Pid}");
         State.Pid = Pid;
         State.PidStartTime = InitProcess.StartTime(Pid);
-        _folder.WriteState(State);
-        _folder.WriteInitLink(State);
+        folder.WriteState(State);
+        folder.WriteInitLink(State);
         _cgroups?.Enter(Pid, _options.Id, Spec.Linux!.Resources);
         filter?.Tell(State, StateFile.Creating, Pid);
         // Hooks inside see the pids of the container.
@@ -199,7 +220,7 @@ sealed unsafe class Creation : IDisposable
         else
             _launch.AwaitExecute(filter != null);
         State.Complete = true;
-        _folder.WriteState(State);
+        folder.WriteState(State);
         // Not before: an init whose creator dies here ends, rather than wait for a start that no state allows.
         if (_options.WaitForStart)
             _launch.Continue();
@@ -211,9 +232,19 @@ sealed unsafe class Creation : IDisposable
             HookRunner.RunAfter("poststart", Spec.Hooks?.Poststart, State.ForHook(StateFile.Running));
         if (!_options.Foreground)
             _launch.RestoreSignals();
-        _folder.Unlock();
+        folder.Unlock();
         if (!_options.Foreground)
             Notify?.PassUntilReady(Pid, State.PidStartTime);
+    }
+
+    /// <summary>A connection to whoever gets the master of the container's terminal; -1 without a terminal.</summary>
+    int OpenConsole()
+    {
+        if (Spec.Process!.Terminal != true)
+            return -1;
+        return _options.ConsoleSocket is string consoleSocket
+            ? Keep(ConsoleSocket.Connect(consoleSocket), "console socket")
+            : (Relay = TerminalRelay.Open(Spec.Process)).Socket;
     }
 
     int Keep(int fd, string what)

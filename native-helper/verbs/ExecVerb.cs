@@ -83,7 +83,7 @@ static unsafe class ExecVerb
             launch.Abort();
             throw;
         }
-        return detach ? 0 : Foreground.Wait(launch, relay);
+        return detach ? 0 : Foreground.Wait(launch.Pid, relay);
     }
 
     /// <summary>

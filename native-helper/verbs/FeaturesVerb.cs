@@ -42,6 +42,8 @@ static class FeaturesVerb
                 MemoryPolicy = new MemoryPolicyFeatures { Modes = Processes.MemoryPolicy.Modes, Flags = Processes.MemoryPolicy.Flags },
                 NetDevices = new ToggleFeature { Enabled = true },
             },
+            // It has CRIU read a file of the host.
+            PotentiallyUnsafeConfigAnnotations = ["org.criu.config"],
             Annotations = new Dictionary<string, string> { ["org.containers.psrun.version"] = Program.Version },
         };
         Log.Write(1, OciJson.Write(features, indented: true));

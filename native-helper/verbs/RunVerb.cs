@@ -19,14 +19,18 @@ static class RunVerb
         using Creation creation = Creation.Make(CreateVerb.Read(root, options, "run", waitForStart: false, foreground: !detach));
         if (detach)
             return 0;
-        Thread? notify = creation.Notify?.PassOn(creation.Launch.Pid);
-        int status = Foreground.Wait(creation.Launch, creation.Relay);
+        return Follow(creation, options.Has("keep"));
+    }
+
+    /// <summary>Stays until the program has ended; gives its exit status.</summary>
+    public static int Follow(Creation creation, bool keep)
+    {
+        Thread? notify = creation.Notify?.PassOn(creation.State.Pid);
+        int status = Foreground.Wait(creation.State.Pid, creation.Relay);
         notify?.Join();
-        if (!options.Has("keep"))
-        {
-            creation.Folder.Lock();
+        // Whoever ended the program may have removed the container too, and another one may have its id by now.
+        if (!keep && creation.Folder.LockInPlace())
             DeleteVerb.Remove(creation.Folder, creation.State);
-        }
         return status;
     }
 }

@@ -194,8 +194,6 @@ public sealed class VerbTests : RuntimeTest
     [RuntimeTheory(NotUnderRunc = "it can")]
     [InlineData("--cgroup-manager=nosuch", "list")]
     [InlineData("--rootless=perhaps", "list")]
-    [InlineData("checkpoint", "--image-path=x", "id")]
-    [InlineData("restore", "--image-path=x", "id")]
     public void What_is_not_supported_is_refused_by_name(params string[] arguments) =>
         Assert.Contains(arguments[0].Split('=')[0], Runtime.Do(arguments).Ends(1).Stderr);
 

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Containers.Tests.Runtime;
 
-/// <summary>Small programs that attack, compiled once for a run of the suite and put where a test wants them.</summary>
+/// <summary>Small programs of the tests' own, most of which attack, compiled once for a run of the suite and put where a test wants them.</summary>
 static class Hostile
 {
     static readonly ConcurrentDictionary<string, Lazy<string>> Compiled = new();
@@ -15,6 +15,7 @@ static class Hostile
     });
 
     /// <summary>The program's path on the host.</summary>
+    /// <param name="name">Of its source in security/hostile, or with the source's folder.</param>
     public static string Program(string name) => Compiled.GetOrAdd(name, _ => new Lazy<string>(() => Compile(name))).Value;
 
     /// <summary>Puts a copy into a bundle's root.</summary>
@@ -28,8 +29,8 @@ static class Hostile
 
     static string Compile(string name)
     {
-        var source = Path.Combine(AppContext.BaseDirectory, "security/hostile", name + ".c");
-        var target = Path.Combine(Folder.Value, name);
+        var source = Path.Combine(AppContext.BaseDirectory, name.Contains('/') ? "" : "security/hostile", name + ".c");
+        var target = Path.Combine(Folder.Value, Path.GetFileName(name));
         // A loader is started before anything that libc needs is there.
         string[] how = name == "loader" ? ["-nostdlib", "-static-pie", "-fPIE", "-fno-stack-protector"] : ["-static"];
         var result = Spawn.Run(Folder.Value, "/usr/bin/gcc", ["-O2", .. how, "-o", target, source], new SpawnOptions { Timeout = TimeSpan.FromSeconds(120) });
