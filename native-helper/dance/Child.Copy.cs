@@ -76,6 +76,12 @@ static unsafe partial class Child
         return Libc.syscall(Libc.SYS_utimensat, to, 0, (nint)times, 0, 0, 0) == -1 ? *Libc.__errno_location() : 0;
     }
 
+    static int CopyMode(nint from, nint to, stat_scratch* scratch)
+    {
+        int errno = StatDescriptor(from, scratch);
+        return errno == 0 && Libc.syscall(Libc.SYS_fchmod, to, scratch->Stat.stx_mode & 0xFFF, 0, 0, 0, 0) == -1 ? *Libc.__errno_location() : errno;
+    }
+
     static int CopyEntry(nint from, nint to, byte* name, int kind, statx* stat, byte* text)
     {
         if (kind == Libc.S_IFREG)

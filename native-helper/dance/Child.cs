@@ -16,8 +16,8 @@ static unsafe partial class Child
     const int PathMax = 4096;
     const ulong PagePresent = 1UL << 63, PageSwapped = 1UL << 62, PageOfFile = 1UL << 61;
 
-    /// <summary>For <see cref="StepKind.OpenTarget"/>: the target is a file; no symbolic link may be on the way; it may lie in a procfs.</summary>
-    public const int TargetFile = 1, TargetWithoutLinks = 2, TargetInProc = 4;
+    /// <summary>For <see cref="StepKind.OpenTarget"/>: the target is a file; no symbolic link may be on the way; it may lie in a procfs; it is not made.</summary>
+    public const int TargetFile = 1, TargetWithoutLinks = 2, TargetInProc = 4, TargetIsThere = 8;
 
     /// <summary>Walks the plan; comes back only if the plan ends without execve.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -135,6 +135,10 @@ static unsafe partial class Child
                     errno = CopyFolder(a0, a1, a2 != 0, 0, scratch);
                     break;
 
+                case StepKind.CopyMode:
+                    errno = CopyMode(a0, a1, (stat_scratch*)scratch);
+                    break;
+
                 case StepKind.RunProgram:
                     errno = RunProgram((byte*)a0, (byte**)a1, (byte**)a2, (int)a3, (int)a4, scratch, &detail);
                     break;
@@ -180,7 +184,7 @@ static unsafe partial class Child
         how->mode = 0;
         how->resolve = (ulong)Libc.RESOLVE_IN_ROOT | ((how_made & TargetWithoutLinks) != 0 ? (ulong)Libc.RESOLVE_NO_SYMLINKS : 0);
         nint fd = OpenInRoot(root, path, how, errno);
-        if (*errno != Libc.ENOENT)
+        if (*errno != Libc.ENOENT || (how_made & TargetIsThere) != 0)
             return fd;
         // Component by component: each one is opened from the root again, so that a link that is swapped meanwhile still ends inside.
         *errno = 0;

@@ -49,6 +49,7 @@ static unsafe class InitPlan
         plan.Call("let go of the lock", Libc.SYS_close, options.Lock);
         OwnProgram.AddSteps(plan);
         options.CgroupEntry?.AddSteps(plan);
+        Affinity.AddFinal(plan, null);
         State.CgroupEntry.AddWrites(plan, options.ResctrlFiles, "linux.intelRdt: enter the group");
         if (namespaces.Joined.Count > 0)
             AddJoin(plan, options);

@@ -41,6 +41,8 @@ enum StepKind
     RunProgram,
     /// <summary>Copies what is in folder A0 into folder A1, with A2 = 1 also its owner and mode.</summary>
     CopyFolder,
+    /// <summary>Gives folder A1 the mode of what descriptor A0 is.</summary>
+    CopyMode,
     /// <summary>Closes all descriptors from 3 on but those below A0 that came from the caller, the A2 numbers (int) at A1, and the two to the parent.</summary>
     CloseOthers,
 }

@@ -26,7 +26,9 @@ static unsafe class Affinity
                 throw new PsrunException($"process.execCPUAffinity.initial: {Errnos.Text(Libc.errno)}");
     }
 
-    /// <summary>After the control groups were entered. Without a final list the container's own processors count again: all that its cpuset has.</summary>
+    /// <summary>
+    /// After the control groups were entered. Without a final list the container's own processors count, all that its cpuset has, and not those to which whoever started psrun was bound.
+    /// </summary>
     public static void AddFinal(Plan plan, ExecCpuAffinity? affinity)
     {
         ulong[] mask;
@@ -34,14 +36,10 @@ static unsafe class Affinity
         {
             mask = BitList.Parse(affinity.Final, "process.execCPUAffinity.final");
         }
-        else if (!string.IsNullOrEmpty(affinity?.Initial))
+        else
         {
             mask = new ulong[128];
             Array.Fill(mask, ulong.MaxValue);
-        }
-        else
-        {
-            return;
         }
         byte* copy = plan.Allocate(mask.Length * 8);
         for (int i = 0; i < mask.Length; i++)

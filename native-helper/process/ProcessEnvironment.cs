@@ -33,7 +33,7 @@ static unsafe class ProcessEnvironment
         if (fd < 0)
             return "/";
         // An image may bring anything under this name: only the first mebibyte counts, and only lines that are whole.
-        byte[] buffer = new byte[64 * 1024];
+        byte[] buffer = new byte[8192];
         string rest = "";
         string wanted = uid.ToString();
         string home = "/";

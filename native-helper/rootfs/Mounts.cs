@@ -37,9 +37,9 @@ static unsafe class Mounts
             CgroupMounts.Add(plan, root, destination, type, options, cgroups);
             return;
         }
-        if (options.CopyUp)
+        if (options.CopyUp || type == "tmpfs" && Destination(destination) != "dev" && !HasMode(options))
         {
-            AddCopyUp(plan, root, destination, mount.Source ?? type, options);
+            AddTmpfs(plan, root, destination, mount.Source ?? type, options, inProc);
             return;
         }
         // A read-only /dev is closed when its nodes are in it.
@@ -100,22 +100,41 @@ static unsafe class Mounts
         FinishAndClose(plan, tree, options, words);
     }
 
-    /// <summary>tmpcopyup: the tmpfs is filled before it covers its target, and becomes read-only after that.</summary>
-    static void AddCopyUp(Plan plan, nint* root, string destination, string source, MountOptions options)
+    static bool HasMode(MountOptions options) => options.Data.Exists(o => o.StartsWith("mode=", StringComparison.Ordinal));
+
+    /// <summary>A tmpfs without a mode has that of the folder which it covers, as with runc; with tmpcopyup it is filled before. It becomes read-only after that.</summary>
+    static void AddTmpfs(Plan plan, nint* root, string destination, string source, MountOptions options, int inProc)
     {
-        string words = $"mount {destination} (tmpfs, tmpcopyup)";
+        string words = $"mount {destination} ({(options.CopyUp ? "tmpfs, tmpcopyup" : "tmpfs")})";
         bool readOnly = options.ReadOnly;
         options.Set &= ~(ulong)Libc.MOUNT_ATTR_RDONLY;
         options.SuperblockFlags.Remove("ro");
         nint* made = NewFileSystem(plan, words, "tmpfs", source, options);
-        nint* target = plan.Cell();
-        plan.Do($"make the mount target {destination}", StepKind.OpenTarget, root, plan.Text(Destination(destination)), 0)->Result = target;
         nint here = plan.Text(".");
-        nint* from = plan.Open(words, Libc.SYS_openat, target, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
-        nint* to = plan.Open(words, Libc.SYS_openat, made, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
-        plan.Do(words, StepKind.CopyFolder, from, to, options.Data.Exists(o => o.StartsWith("mode=", StringComparison.Ordinal)) ? 0 : 1);
-        plan.Close(from);
-        plan.Close(to);
+        if (!options.CopyUp)
+        {
+            // One that is missing has no mode to take: the kernel's own then stays, which lets everybody write.
+            int first = plan.Count;
+            nint* covered = plan.Cell();
+            Step* open = plan.Do(words, StepKind.OpenTarget, root, plan.Text(Destination(destination)), inProc | Child.TargetIsThere);
+            open->Result = covered;
+            nint* top = plan.Open(words, Libc.SYS_openat, made, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+            plan.Do(words, StepKind.CopyMode, covered, top);
+            plan.Close(top);
+            plan.Close(covered);
+            open->Tolerated0 = Libc.ENOENT;
+            open->SkipWhenTolerated = plan.Count - first - 1;
+        }
+        nint* target = plan.Cell();
+        plan.Do($"make the mount target {destination}", StepKind.OpenTarget, root, plan.Text(Destination(destination)), inProc)->Result = target;
+        if (options.CopyUp)
+        {
+            nint* from = plan.Open(words, Libc.SYS_openat, target, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+            nint* to = plan.Open(words, Libc.SYS_openat, made, here, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+            plan.Do(words, StepKind.CopyFolder, from, to, HasMode(options) ? 0 : 1);
+            plan.Close(from);
+            plan.Close(to);
+        }
         if (readOnly)
             SetAttributes(plan, words, made, (ulong)Libc.MOUNT_ATTR_RDONLY, 0, recursive: false);
         Move(plan, words, made, target);

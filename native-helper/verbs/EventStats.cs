@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
 using Containers.Linux.Cgroups;
+using Containers.Linux.Resctrl;
 
 namespace Psrun.Verbs;
 
@@ -11,7 +12,7 @@ namespace Psrun.Verbs;
 /// </summary>
 static class EventStats
 {
-    public static void Write(Utf8JsonWriter json, ControlGroup group)
+    public static void Write(Utf8JsonWriter json, ControlGroup group, ResctrlGroup? rdt)
     {
         json.WriteStartObject();
         Cpu(json, group);
@@ -20,8 +21,7 @@ static class EventStats
         Pids(json, group);
         BlockIo(json, group);
         HugePages(json, group);
-        json.WriteStartObject("intel_rdt");
-        json.WriteEndObject();
+        ResctrlStats.Write(json, rdt);
         // runc tells those that it made itself, which are none.
         json.WriteNull("network_interfaces");
         json.WriteEndObject();

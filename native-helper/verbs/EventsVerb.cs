@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Containers.Linux;
 using Containers.Linux.Cgroups;
+using Containers.Linux.Resctrl;
 using Psrun.State;
 
 namespace Psrun.Verbs;
@@ -22,18 +23,18 @@ static unsafe class EventsVerb
         ControlGroup group = CgroupSetup.At(state.CgroupPath ?? throw new PsrunException("events: the container has no cgroup"));
         if (options.Has("stats"))
         {
-            Print(id, "stats", group);
+            Print(id, "stats", group, state.IntelRdt);
             return 0;
         }
         int init = InitProcess.OpenPidFd(state.Pid, state.PidStartTime);
         if (init < 0)
             throw new PsrunException($"container with id {id} is not running");
-        Watch(id, group, init, interval);
+        Watch(id, group, state.IntelRdt, init, interval);
         Libc.close(init);
         return 0;
     }
 
-    static void Watch(string id, ControlGroup group, int init, long interval)
+    static void Watch(string id, ControlGroup group, ResctrlGroup? rdt, int init, long interval)
     {
         int timer = Libc.timerfd_create(Libc.CLOCK_MONOTONIC, Libc.TFD_CLOEXEC);
         itimerspec every;
@@ -72,7 +73,7 @@ static unsafe class EventsVerb
             if (polls[0].revents != 0)
             {
                 Libc.read(timer, buffer, 8);
-                Print(id, "stats", group);
+                Print(id, "stats", group, rdt);
             }
         }
         Libc.close(timer);
@@ -107,7 +108,7 @@ static unsafe class EventsVerb
         return events;
     }
 
-    static void Print(string id, string type, ControlGroup? group) => Log.Write(1, StateVerb.Json(json =>
+    static void Print(string id, string type, ControlGroup? group, ResctrlGroup? rdt = null) => Log.Write(1, StateVerb.Json(json =>
     {
         json.WriteStartObject();
         json.WriteString("type", type);
@@ -115,7 +116,7 @@ static unsafe class EventsVerb
         if (group != null)
         {
             json.WritePropertyName("data");
-            EventStats.Write(json, group);
+            EventStats.Write(json, group, rdt);
         }
         json.WriteEndObject();
     }, indented: false));

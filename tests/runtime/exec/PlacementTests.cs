@@ -35,6 +35,18 @@ public sealed class PlacementTests : RuntimeTest
         Assert.Contains("execCPUAffinity.initial", Runtime.Exec(id, "true").Ends(255).Stderr);
     }
 
+    [RuntimeFact]
+    public void What_binds_the_caller_does_not_bind_the_container()
+    {
+        // On a host with a cpuset for each container the kernel does as much; elsewhere the runtime has to.
+        string Bound(params string[] arguments) =>
+            Allowed(Spawn.Run(Folder, "/usr/bin/taskset", ["-c", Last, Runtime.Program, "--root", Runtime.Root, .. arguments]).Ends(0).Stdout);
+
+        var id = NewId();
+        Assert.Equal(All, Bound("run", "--bundle", NewBundle().Args("cat", "/proc/self/status").Folder, id));
+        Assert.Equal(All, Bound("exec", Start(Sleeper()).Id, "cat", "/proc/self/status"));
+    }
+
     [RuntimeTheory(NotUnderRunc = OldRunc)]
     [InlineData("1-")]
     [InlineData("3-1")]

@@ -132,4 +132,31 @@ public sealed class LinkSwapTests : RuntimeTest
         swapper.AssertRuns();
         Assert.True(refused > 0, $"the exchange never hit in {hidden} starts");
     }
+
+    [RuntimeTheory(NotUnderRunc = "1.1.5 is open to it", NotUnderCrun = "it takes the folder for a device of the host")]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public void A_link_in_place_of_dev_leads_to_nothing_of_the_host(bool mounted, bool inside)
+    {
+        // CVE-2026-41579: devices and links are made where the image's /dev leads. Without a mount over it they go into the image.
+        var outside = Directory.CreateDirectory(Path.Combine(Folder, "outside")).FullName;
+        var bundle = NewBundle().Args("ls", "-l", "/dev/null", "/dev/fd").Change(b => b.Config["root"]!["readonly"] = false);
+        if (Directory.Exists(bundle.InRootfs("/dev")))
+            Directory.Delete(bundle.InRootfs("/dev"), recursive: true);
+        File.CreateSymbolicLink(bundle.InRootfs("/dev"), outside);
+        if (!mounted)
+            bundle.Change(b =>
+            {
+                foreach (var mount in b.Mounts.Where(mount => ((string)mount!["destination"]!).StartsWith("/dev")).ToList())
+                    b.Mounts.Remove(mount);
+            });
+        // The same path inside the image, or nowhere.
+        if (inside)
+            Directory.CreateDirectory(bundle.InRootfs(outside));
+        Assert.Contains(inside ? "/proc/self/fd" : "/dev", Run(bundle).Ends(inside ? 0 : 1).ToString());
+        Assert.Empty(Directory.GetFileSystemEntries(outside));
+        AssertNothingLeft();
+    }
 }

@@ -289,4 +289,19 @@ public sealed class MountTests : RuntimeTest
         var bundle = NewBundle().Shell("tr '\\0' ' ' </proc/1/cmdline").Namespace("pid", $"/proc/{holder}/ns/pid");
         Assert.Equal("sleep 1000 ", Run(bundle).Ends(0).Stdout);
     }
+
+    [RuntimeTheory(NotUnderCrun = "the kernel's mode stays whatever the tmpfs covers")]
+    [InlineData("711\n", "nosuid")]
+    [InlineData("711\n", "ro")]
+    [InlineData("750\n", "mode=750")]
+    public void A_tmpfs_without_a_mode_has_that_of_the_folder_it_covers(string mode, string option)
+    {
+        if (UnderTest.IsRunc && option != "nosuid") // 1.1 knows only the folder's, and closes it too early
+            return;
+        var bundle = NewBundle().Args("stat", "-c", "%a", "/covered").Mount("/covered", "tmpfs", "tmpfs", option);
+        Directory.CreateDirectory(bundle.InRootfs("/covered"), (UnixFileMode)0x1C9);
+        Assert.Equal(mode, Run(bundle).Ends(0).Stdout);
+        if (option == "nosuid")
+            Assert.Equal("1777\n", Run(NewBundle().Args("stat", "-c", "%a", "/missing").Mount("/missing", "tmpfs", "tmpfs", option).Change(b => b.Config["root"]!["readonly"] = false)).Ends(0).Stdout);
+    }
 }

@@ -23,6 +23,13 @@ public sealed class ResctrlTests : RuntimeTest
         return Spawn.Run(Folder, "/usr/bin/unshare", ["--mount", "/bin/sh", "-c", script, "psrun", .. arguments]);
     }
 
+    void Write(string file, string text)
+    {
+        var path = Path.Combine(Tree, file);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+    }
+
     Bundle With(Bundle bundle, string rdt)
     {
         Directory.CreateDirectory(Class);
@@ -46,6 +53,20 @@ public sealed class ResctrlTests : RuntimeTest
         Do("update", "--l3-cache-schema", "L3:0=f", "--mem-bw-schema", "MB:0=50", id).Ends(0);
         Assert.Equal("L3:0=f\nMB:0=50\n", File.ReadAllText(Path.Combine(Class, "schemata")));
         Assert.Contains("memBwSchema", Do("update", "--mem-bw-schema", "L3:0=1", id).Ends(1).Stderr);
+        Write("schemata", Schemata);
+        Write("info/L3/cbm_mask", "7ff\n");
+        Write("info/L3/num_closids", "16\n");
+        Write("info/L3_MON/mon_features", "llc_occupancy\nmbm_total_bytes\n");
+        Write("gold/mon_data/mon_L3_00/llc_occupancy", "4096\n");
+        Write("gold/mon_data/mon_L3_00/mbm_total_bytes", "Unavailable\n");
+        var rdt = JsonNode.Parse(Do("events", "--stats", id).Ends(0).Stdout)!["data"]!["intel_rdt"]!;
+        Assert.Equal("""{"cbm_mask":"7ff","min_cbm_bits":0,"num_closids":16}""", rdt["l3_cache_info"]!.ToJsonString());
+        Assert.Equal(("L3:0=7ff", "L3:0=f"), ((string?)rdt["l3_cache_schema_root"], (string?)rdt["l3_cache_schema"]));
+        Assert.Equal("""["L3:0=f","MB:0=50"]""", rdt["schemata"]!.ToJsonString());
+        Assert.Equal("""[{"llc_occupancy":4096}]""", rdt["cmt_stats"]!.ToJsonString());
+        Assert.Equal(0, (int)rdt["mbm_stats"]![0]!["mbm_total_bytes"]!);
+        Assert.Null(rdt["mem_bw_info"]);
+
         // Without resctrl nobody is in a group of it any more.
         Runtime.Exec(id, "true").Ends(0);
         Do("delete", "--force", id).Ends(0);
