@@ -93,6 +93,13 @@ sealed class RuntimeFactAttribute : FactAttribute
 
 sealed class RuntimeTheoryAttribute : TheoryAttribute
 {
+    /// <summary>The test compares with another runtime.</summary>
+    public bool NeedsPeer
+    {
+        get;
+        set => Skip ??= (field = value) && UnderTest.InPath("runc") is null && UnderTest.InPath("crun") is null ? "neither runc nor crun is installed" : null;
+    }
+
     public string? NotUnderRunc
     {
         get;

@@ -148,7 +148,8 @@ sealed class ShimTask
             Spawn.Run(scratch, Program, ["--root", RuntimeRoot, "delete", "--force", Id]);
         if (ShimPid > 0)
             WaitForShim();
-        foreach (var hierarchy in Directory.EnumerateDirectories("/sys/fs/cgroup"))
+        // The v2 tree alone is that folder itself.
+        foreach (var hierarchy in Directory.GetDirectories("/sys/fs/cgroup").Append("/sys/fs/cgroup"))
             for (var group = ShimCgroup; group.Length > 1; group = Path.GetDirectoryName(group)!)
                 if (Directory.Exists(hierarchy + group))
                     try { Directory.Delete(hierarchy + group); } catch (IOException) { break; }

@@ -70,7 +70,7 @@ public sealed class ViewTests : RuntimeTest
         }
     }
 
-    [RuntimeTheory]
+    [RuntimeTheory(NeedsPeer = true)]
     [MemberData(nameof(Cases))]
     public void One_bundle_sees_the_same_under_every_runtime(string section, string kind)
     {

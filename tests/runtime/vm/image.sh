@@ -4,7 +4,7 @@
 set -euo pipefail
 work=$1 tree=$1/tree
 packages="base-files base-passwd libc-bin dash hostname tar gzip diffutils debianutils bash coreutils util-linux mount passwd login findutils grep sed mawk procps iproute2 kmod systemd systemd-sysv dbus dbus-user-session
-    libpam-systemd libpam-runtime libpam-modules uidmap busybox-static apparmor criu strace attr libseccomp2 libstdc++6 zlib1g gcc libc6-dev linux-image-cloud-amd64"
+    libpam-systemd libpam-runtime libpam-modules uidmap busybox-static apparmor criu iptables runc crun strace attr zstd libseccomp2 libstdc++6 zlib1g gcc libc6-dev linux-image-cloud-amd64"
 dotnet=$(dirname "$(readlink -f "$(command -v dotnet)")")
 print=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)-$(ls "$dotnet/sdk" | tail -1)
 [ "$(cat "$work/made" 2>/dev/null)" = "$print" ] && exit
@@ -40,6 +40,7 @@ echo vm >"$tree/etc/hostname"
 tr -d - </proc/sys/kernel/random/uuid >"$tree/etc/machine-id"
 ln -sf mawk "$tree/usr/bin/awk"
 ln -sf dash "$tree/usr/bin/sh"
+for program in iptables ip6tables iptables-restore ip6tables-restore iptables-save ip6tables-save; do ln -sf xtables-nft-multi "$tree/usr/sbin/$program"; done
 for kind in auth account password session session-noninteractive; do
     echo "${kind%%-*} required pam_unix.so" >"$tree/etc/pam.d/common-$kind"
 done
