@@ -126,16 +126,16 @@ public sealed partial class ContainerStore
     }
 
     /// <summary>The lock of a container that exists.</summary>
-    internal async Task<ContainerLock> LockAsync(string ns, string id, CancellationToken cancel)
+    internal async Task<FileLock> LockAsync(string ns, string id, CancellationToken cancel)
     {
         CheckFormat();
         var folder = paths.ContainerFolder(ns, Names.Id(id));
-        return await ContainerLock.AcquireAsync(Path.Combine(folder, "lock"), cancel).ConfigureAwait(false) ?? throw NotFound(id, ns);
+        return await FileLock.TakeExistingAsync(Path.Combine(folder, "lock"), cancel).ConfigureAwait(false) ?? throw NotFound(id, ns);
     }
 
     internal bool IsLocked(string ns, string id)
     {
-        using var held = ContainerLock.TryAcquire(Path.Combine(paths.ContainerFolder(ns, id), "lock"));
+        using var held = FileLock.TryTakeExisting(Path.Combine(paths.ContainerFolder(ns, id), "lock"));
         return held is null;
     }
 
@@ -194,12 +194,12 @@ public sealed partial class ContainerStore
         for (var attempt = 1; ; attempt++)
         {
             var temporary = Path.Combine(parent, ".new-" + Names.Random());
-            ContainerLock? held = null;
+            FileLock? held = null;
             try
             {
                 // The parent goes with its last container, and a sweep may take this folder before it is locked: both mean once more.
                 Folders.Make(temporary);
-                held = ContainerLock.Create(Path.Combine(temporary, "lock"));
+                held = FileLock.Make(Path.Combine(temporary, "lock"));
                 if (held is null && attempt < CreateAttempts) { continue; }
                 if (record.Overlay)
                 {
@@ -243,7 +243,7 @@ public sealed partial class ContainerStore
             if (!name.StartsWith(".new-", StringComparison.Ordinal) && !name.StartsWith(".del-", StringComparison.Ordinal)) { continue; }
             if (Syscall.rmdir(folder) == 0) { continue; }
             var file = Path.Combine(folder, "lock");
-            using var held = ContainerLock.TryAcquire(file);
+            using var held = FileLock.TryTakeExisting(file);
             // A removal that was cut off may have got as far as the lock.
             var cutOff = name.StartsWith(".del-", StringComparison.Ordinal) && !File.Exists(file);
             if (held is null && !cutOff) { continue; }

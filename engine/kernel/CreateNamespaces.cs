@@ -27,7 +27,7 @@ public sealed partial class LinuxNamespaces
         try
         {
             Folders.MakeRoot(engine.Paths.RunRoot);
-            using (RunLock.Take(engine.Paths.RunRoot))
+            using (FileLock.TakeFolder(engine.Paths.RunRoot))
             {
                 if (o.Folder is null) { NamespaceStore.Prepare(engine.Paths, o.Types); }
                 else if (!Directory.Exists(o.Folder))
@@ -90,7 +90,7 @@ public sealed partial class LinuxNamespaces
     {
         if (folder is not null) { Libc.rmdir(folder); }
         if (!Directory.Exists(engine.Paths.RunRoot)) { return; }
-        using (RunLock.Take(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths); }
+        using (FileLock.TakeFolder(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths); }
     }
 
     string PathFor(NamespaceCreateOptions o, LinuxNamespaceType type) => Path.Combine(o.Folder ?? NamespaceStore.Folder(engine.Paths, type), o.Folder is null ? o.Name! : File(type));

@@ -50,7 +50,7 @@ public sealed partial class ContainerTasks
 
         var folder = paths.RunFolder(ns, id);
         Folders.MakeRoot(paths.RunRoot);
-        using (RunLock.Take(paths.RunRoot))
+        using (FileLock.TakeFolder(paths.RunRoot))
         {
             Folders.Make(paths.RunNamespaceFolder(ns));
             Folders.Make(folder);
@@ -184,24 +184,5 @@ public sealed partial class ContainerTasks
             if (text.Length < LongestAnswer) { text.Append(buffer, 0, n); }
         }
         return text.ToString();
-    }
-}
-
-/// <summary>Guards the folders that tasks share in the run root: taken while one is made, or while empty ones are removed.</summary>
-static class RunLock
-{
-    internal static IDisposable Take(string runRoot)
-    {
-        var fd = LinuxException.Check(Libc.open(runRoot, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", runRoot);
-        var handle = new Microsoft.Win32.SafeHandles.SafeFileHandle(fd, ownsHandle: true);
-        // Held for a few system calls only, so that a blocking wait is short.
-        while (Libc.flock(fd, Libc.LOCK_EX) != 0)
-        {
-            if (Libc.errno == Libc.EINTR) { continue; }
-            var errno = Libc.errno;
-            handle.Dispose();
-            throw new LinuxException("flock", runRoot, errno);
-        }
-        return handle;
     }
 }

@@ -88,7 +88,7 @@ public sealed partial class ContainerTasks
     void RemoveFolders(string ns, string id)
     {
         Folders.RemoveTree(paths.RunFolder(ns, id));
-        using (RunLock.Take(paths.RunRoot))
+        using (FileLock.TakeFolder(paths.RunRoot))
         {
             // The runtime's root is one of two that may be left in an empty namespace folder.
             if (Folders.Entries(paths.RunNamespaceFolder(ns)).All(name => name == ".runtime"))

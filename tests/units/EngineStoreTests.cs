@@ -180,7 +180,7 @@ public sealed class EngineStoreTests : IDisposable
     {
         var c = await New(f.Plain());
         var half = Directory.CreateDirectory(Path.Combine(Path.GetDirectoryName(FolderOf(c.Id))!, ".new-0123456789ab")).FullName;
-        using (ContainerLock.Create(Path.Combine(half, "lock")))
+        using (FileLock.Make(Path.Combine(half, "lock")))
         {
             await New(f.Plain());
             Assert.True(Directory.Exists(half));
@@ -193,7 +193,7 @@ public sealed class EngineStoreTests : IDisposable
     public async Task Waiting_for_a_lock_ends_at_once_when_cancelled()
     {
         var c = await New(f.Plain());
-        using var held = await ContainerLock.AcquireAsync(Path.Combine(FolderOf(c.Id), "lock"), f.Limit);
+        using var held = await FileLock.TakeExistingAsync(Path.Combine(FolderOf(c.Id), "lock"), f.Limit);
         Assert.NotNull(held);
         using var cancel = new CancellationTokenSource(100);
         var start = System.Diagnostics.Stopwatch.StartNew();
