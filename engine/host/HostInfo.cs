@@ -62,13 +62,9 @@ public sealed partial class ContainerHost
 
     internal static (int Status, string Words) RunProgram(string path, params string[] arguments)
     {
-        var info = new ProcessStartInfo { FileName = path, WorkingDirectory = "/", UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in arguments) { info.ArgumentList.Add(argument); }
-        info.Environment.Clear();
-        info.Environment["PATH"] = Defaults.Path;
         try
         {
-            using var process = Process.Start(info)!;
+            using var process = Process.Start(ClosedProgram.Of(path, arguments))!;
             process.StandardInput.Close();
             var output = process.StandardOutput.ReadToEndAsync();
             var error = process.StandardError.ReadToEndAsync();

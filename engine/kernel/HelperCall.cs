@@ -10,16 +10,9 @@ static class HelperCall
     /// <param name="failed">Makes an exception of an error's id and message.</param>
     internal static T Run<T>(string helper, IEnumerable<string> arguments, Func<JsonElement, T> answer, Func<string, string, ContainerException> failed)
     {
-        var info = new ProcessStartInfo
-        {
-            FileName = helper, WorkingDirectory = "/", UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        };
-        foreach (var argument in arguments) { info.ArgumentList.Add(argument); }
-        info.Environment.Clear();
-        info.Environment["PATH"] = Defaults.Path;
         try
         {
-            using var process = Process.Start(info)!;
+            using var process = Process.Start(ClosedProgram.Of(helper, arguments))!;
             process.StandardInput.Close();
             var words = process.StandardError.ReadToEndAsync();
             var output = process.StandardOutput.ReadToEnd();

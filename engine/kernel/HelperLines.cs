@@ -10,14 +10,7 @@ static class HelperLines
     /// <exception cref="System.ComponentModel.Win32Exception">It could not be started.</exception>
     internal static async Task<(int Status, string Words)> RunAsync(string helper, IEnumerable<string> arguments, Action<string> line, CancellationToken cancel)
     {
-        var info = new ProcessStartInfo
-        {
-            FileName = helper, WorkingDirectory = "/", UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        };
-        foreach (var argument in arguments) { info.ArgumentList.Add(argument); }
-        info.Environment.Clear();
-        info.Environment["PATH"] = Defaults.Path;
-        using var psrun = new Process { StartInfo = info };
+        using var psrun = new Process { StartInfo = ClosedProgram.Of(helper, arguments) };
         psrun.Start();
         psrun.StandardInput.Close();
         try

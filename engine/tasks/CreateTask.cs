@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Containers.Linux;
 using Containers.Linux.Oci;
@@ -122,23 +121,7 @@ public sealed partial class ContainerTasks
 
     static async Task LaunchAsync(string helper, string folder, string id, CancellationToken cancel)
     {
-        var info = new ProcessStartInfo
-        {
-            FileName = helper,
-            WorkingDirectory = "/",
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        info.ArgumentList.Add("shim");
-        info.ArgumentList.Add("--run-dir");
-        info.ArgumentList.Add(folder);
-        // The caller's environment may hold secrets, and the shim outlives it.
-        info.Environment.Clear();
-        info.Environment["PATH"] = Defaults.Path;
-
-        using var launcher = new System.Diagnostics.Process { StartInfo = info };
+        using var launcher = new System.Diagnostics.Process { StartInfo = ClosedProgram.Of(helper, "shim", "--run-dir", folder) };
         try { launcher.Start(); }
         catch (System.ComponentModel.Win32Exception e)
         {

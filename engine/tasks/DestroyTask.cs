@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Containers.Linux;
 using Containers.Linux.Cgroups;
 
@@ -103,11 +102,7 @@ public sealed partial class ContainerTasks
     {
         try { runtime ??= engine.Host.FindRuntime(record.Runtime); }
         catch (ContainerException) { return; } // uninstalled meanwhile: its processes and groups are ended without it
-        var info = new ProcessStartInfo { FileName = runtime, WorkingDirectory = "/", UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in new[] { "--root", paths.RuntimeRoot(record.Namespace), "delete", "--force", record.Id }) { info.ArgumentList.Add(argument); }
-        info.Environment.Clear();
-        info.Environment["PATH"] = Defaults.Path;
-        using var process = System.Diagnostics.Process.Start(info)!;
+        using var process = System.Diagnostics.Process.Start(ClosedProgram.Of(runtime, "--root", paths.RuntimeRoot(record.Namespace), "delete", "--force", record.Id))!;
         process.StandardInput.Close();
         using var limit = new CancellationTokenSource(ShimEnds);
         try
