@@ -14,6 +14,19 @@ public sealed class Pump
     /// <exception cref="OperationCanceledException">the pipeline has stopped reading</exception>
     public void Post(Action action) => queue.Add(action, refused.Token);
 
+    /// <summary>Queues an action that nobody misses when the work has ended or the pipeline has stopped reading.</summary>
+    public void TryPost(Action action)
+    {
+        try
+        {
+            Post(action);
+        }
+        catch (Exception e) when (e is InvalidOperationException or OperationCanceledException)
+        {
+            // Nobody looks any more; work that goes on hears of it by its token.
+        }
+    }
+
     internal bool Take(out Action? action, CancellationToken cancellation) => queue.TryTake(out action, Timeout.Infinite, cancellation);
 
     internal void Close() => queue.CompleteAdding();
@@ -45,7 +58,7 @@ public sealed class PumpedWork<T>
     {
         if (other.IsCompleted)
             return;
-        other.ContinueWith(_ => Wake(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        other.ContinueWith(_ => pump.TryPost(static () => { }), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         Guard(() =>
         {
             while (!other.IsCompleted && pump.Take(out Action? action, stop))
@@ -69,18 +82,6 @@ public sealed class PumpedWork<T>
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             throw new PipelineStoppedException();
-        }
-    }
-
-    void Wake()
-    {
-        try
-        {
-            pump.Post(static () => { });
-        }
-        catch (Exception e) when (e is InvalidOperationException or OperationCanceledException)
-        {
-            // The work has ended, or nobody pumps any more: who waited is awake.
         }
     }
 

@@ -5,7 +5,7 @@ using Containers.Linux.Oci;
 namespace Containers.Cmdlets;
 
 /// <summary>What <c>New-Container</c> and <c>Invoke-Container</c> have over a mere spec: a place in the store, a root, streams.</summary>
-public abstract class StoredCmdlet : CreateCmdlet
+public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
 {
     [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     [Alias("ContainerId")]
@@ -125,7 +125,7 @@ public abstract class StoredCmdlet : CreateCmdlet
             return await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
         var view = new ImageProgressView(this, pump, $"Getting {Image}");
         options.Progress = view;
-        options.Registry = new RegistryOptions { Credential = RegistryWay.Of(Credential), PlainHttp = PlainHttp, SkipCertificateCheck = SkipCertificateCheck, Log = RegistryWay.Verbose(this, pump) };
+        options.Registry = RegistryWay.Of(this, pump);
         Container made = await Engine.Containers.CreateAsync(options, token).ConfigureAwait(false);
         view.EndLater();
         return made;

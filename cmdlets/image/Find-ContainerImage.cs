@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommon.Find, "ContainerImage")]
 [OutputType(typeof(ContainerRegistryItem))]
-public sealed class FindContainerImageCommand : EngineCmdlet
+public sealed class FindContainerImageCommand : EngineCmdlet, IRegistryParameters
 {
     [Parameter(Position = 0, ValueFromPipeline = true)]
     [Alias("Reference", "Image")]
@@ -46,12 +46,11 @@ public sealed class FindContainerImageCommand : EngineCmdlet
             throw Errors.Argument("-ArtifactType is about what refers to an image: it goes with -Referrer.", ArtifactType);
         if (catalogue && Referrer)
             throw Errors.Argument("-Referrer needs an image by its tag or digest.", name);
-        var options = new RegistryOptions { Credential = RegistryWay.Of(Credential), PlainHttp = PlainHttp, SkipCertificateCheck = SkipCertificateCheck };
         string full = Registry is null ? name! : $"{Registry}/{name}";
         var pattern = WildcardPattern.Get(name ?? "*", WildcardOptions.IgnoreCase);
         Begin(async (pump, token) =>
         {
-            options.Log = RegistryWay.Verbose(this, pump);
+            RegistryOptions options = RegistryWay.Of(this, pump);
             if (Referrer)
             {
                 IReadOnlyList<ContainerRegistryItem> found = await Engine.Registries.ReferrersAsync(full, ArtifactType, options, token).ConfigureAwait(false);

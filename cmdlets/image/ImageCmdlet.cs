@@ -27,14 +27,11 @@ public abstract class ImageCmdlet : TenantCmdlet
             .Where(image => name == "*" || image.Reference is { } reference && (pattern.IsMatch(reference) || pattern.IsMatch(ImageReference.Parse(reference).Familiar)) || pattern.IsMatch(image.Digest)).ToList();
     }
 
-    /// <summary>Shows how long work goes on: one activity for all of it, one for each layer or item.</summary>
-    protected ImageProgressView ShowProgress(Pump pump, string activity) => new(this, pump, activity);
-
-    /// <summary>Does long work, and shows how far it is.</summary>
+    /// <summary>Does long work, and shows how far it is: one activity for all of it, one for each layer or item.</summary>
     protected T WithProgress<T>(string activity, Func<ImageProgressView, CancellationToken, Task<T>> work)
     {
         ImageProgressView? view = null;
-        PumpedWork<T> begun = Begin((pump, token) => work(view = ShowProgress(pump, activity), token));
+        PumpedWork<T> begun = Begin((pump, token) => work(view = new ImageProgressView(this, pump, activity), token));
         try
         {
             return begun.Finish();
@@ -61,22 +58,13 @@ public sealed class ImageProgressView(Cmdlet cmdlet, Pump pump, string activity)
     readonly Dictionary<string, int> ids = new(StringComparer.Ordinal);
     readonly HashSet<string> ended = new(StringComparer.Ordinal);
 
-    public void Report(ImageProgress value) => Post(() => Show(value));
+    /// <summary>Where the work's other words go.</summary>
+    public Pump Pump => pump;
+
+    public void Report(ImageProgress value) => pump.TryPost(() => Show(value));
 
     /// <summary>Takes everything off the screen when the pipeline's thread comes to it.</summary>
-    internal void EndLater() => Post(End);
-
-    void Post(Action action)
-    {
-        try
-        {
-            pump.Post(action);
-        }
-        catch (OperationCanceledException)
-        {
-            // Nobody looks any more; the work itself hears of it by its token.
-        }
-    }
+    internal void EndLater() => pump.TryPost(End);
 
     void Show(ImageProgress value)
     {

@@ -3,7 +3,7 @@ using System.Management.Automation;
 namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommon.Remove, "ContainerImage", DefaultParameterSetName = ByName, SupportsShouldProcess = true)]
-public sealed class RemoveContainerImageCommand : ImageCmdlet
+public sealed class RemoveContainerImageCommand : ImageCmdlet, IRegistryParameters
 {
     const string ByName = "Name";
     const string AllUnused = "Unused";
@@ -57,11 +57,9 @@ public sealed class RemoveContainerImageCommand : ImageCmdlet
         string full = ImageReference.Parse(name).ToString();
         if (!ShouldProcess($"{full} in its registry", "Remove-ContainerImage"))
             return;
-        var options = new RegistryOptions { Credential = RegistryWay.Of(Credential), PlainHttp = PlainHttp, SkipCertificateCheck = SkipCertificateCheck };
         Begin(async (pump, token) =>
         {
-            options.Log = RegistryWay.Verbose(this, pump);
-            await Engine.Registries.RemoveAsync(full, options, token).ConfigureAwait(false);
+            await Engine.Registries.RemoveAsync(full, RegistryWay.Of(this, pump), token).ConfigureAwait(false);
             return true;
         }).Finish();
     }

@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommunications.Connect, "ContainerRegistry", SupportsShouldProcess = true)]
 [OutputType(typeof(ContainerRegistry))]
-public sealed class ConnectContainerRegistryCommand : ContainerRegistryCmdlet
+public sealed class ConnectContainerRegistryCommand : ContainerRegistryCmdlet, IRegistryParameters
 {
     [Parameter(Mandatory = true, Position = 1)]
     [Credential]
@@ -27,12 +27,7 @@ public sealed class ConnectContainerRegistryCommand : ContainerRegistryCmdlet
             {
                 if (!ShouldProcess($"{registry} as {Credential.UserName}", "Connect-ContainerRegistry"))
                     return;
-                var options = new RegistryOptions { Credential = RegistryWay.Of(Credential), PlainHttp = PlainHttp, SkipCertificateCheck = SkipCertificateCheck };
-                ContainerRegistry connected = Begin((pump, token) =>
-                {
-                    options.Log = RegistryWay.Verbose(this, pump);
-                    return Engine.Registries.ConnectAsync(registry, options, token);
-                }).Finish();
+                ContainerRegistry connected = Begin((pump, token) => Engine.Registries.ConnectAsync(registry, RegistryWay.Of(this, pump), token)).Finish();
                 WriteVerbose($"The credentials for {connected.Registry} are in {connected.StoredIn}.");
                 if (PassThru)
                     WriteObject(connected);

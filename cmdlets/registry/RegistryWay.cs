@@ -2,28 +2,32 @@ using System.Management.Automation;
 
 namespace Containers.Cmdlets;
 
+/// <summary>The parameters that say how a registry is spoken to.</summary>
+interface IRegistryParameters
+{
+    PSCredential? Credential { get; }
+    SwitchParameter PlainHttp { get; }
+    SwitchParameter SkipCertificateCheck { get; }
+}
+
 /// <summary>From parameters to how a registry is spoken to.</summary>
 static class RegistryWay
 {
-    public static RegistryCredential? Of(PSCredential? credential)
-        => credential is null || credential == PSCredential.Empty ? null : new RegistryCredential(credential.UserName, credential.GetNetworkCredential().Password);
-
-    /// <summary>Shows requests as verbose lines; called from any thread.</summary>
-    public static Action<string> Verbose(Cmdlet cmdlet, Pump pump) => line =>
+    /// <summary>Fills in what the parameters say; requests become verbose lines.</summary>
+    public static T Fill<T>(T options, IRegistryParameters from, Pump pump) where T : RegistryOptions
     {
-        try
-        {
-            pump.Post(() => cmdlet.WriteVerbose(line));
-        }
-        catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
-        {
-            // Nobody looks any more.
-        }
-    };
+        options.Credential = from.Credential is not { } given || given == PSCredential.Empty ? null : new RegistryCredential(given.UserName, given.GetNetworkCredential().Password);
+        options.PlainHttp = from.PlainHttp;
+        options.SkipCertificateCheck = from.SkipCertificateCheck;
+        options.Log = line => pump.TryPost(() => ((Cmdlet)from).WriteVerbose(line));
+        return options;
+    }
+
+    public static RegistryOptions Of(IRegistryParameters from, Pump pump) => Fill(new RegistryOptions(), from, pump);
 }
 
 /// <summary>A cmdlet that speaks to a registry.</summary>
-public abstract class RegistryCmdlet : ImageCmdlet
+public abstract class RegistryCmdlet : ImageCmdlet, IRegistryParameters
 {
     [Parameter]
     [Credential]
@@ -36,28 +40,12 @@ public abstract class RegistryCmdlet : ImageCmdlet
     public SwitchParameter SkipCertificateCheck { get; set; }
 
     /// <summary>Does the work with progress and verbose lines, on the pipeline's thread.</summary>
-    private protected T Transfer<T>(RegistryOptions options, string? activity, Func<CancellationToken, Task<T>> act)
-    {
-        ImageProgressView? view = null;
-        PumpedWork<T> work = Begin(async (pump, token) =>
+    private protected T Transfer<T>(RegistryOptions options, string activity, Func<CancellationToken, Task<T>> act)
+        => WithProgress(activity, (view, token) =>
         {
-            options.Credential = RegistryWay.Of(Credential);
-            options.PlainHttp = PlainHttp;
-            options.SkipCertificateCheck = SkipCertificateCheck;
-            options.Log = RegistryWay.Verbose(this, pump);
-            options.Progress = activity is null ? null : view = ShowProgress(pump, activity);
-            return await act(token).ConfigureAwait(false);
+            RegistryWay.Fill(options, this, view.Pump).Progress = view;
+            return act(token);
         });
-        try
-        {
-            return work.Finish();
-        }
-        finally
-        {
-            if (!Stopping)
-                view?.End();
-        }
-    }
 }
 
 /// <summary>The registries whose credentials are stored.</summary>
