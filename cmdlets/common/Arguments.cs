@@ -45,11 +45,21 @@ static class Arguments
         return strings;
     }
 
+    /// <summary>The arguments as they were typed, after what the binder and PowerShell's parser did to them.</summary>
+    /// <param name="id">The one value of the parameter at position 0; null for none or several.</param>
+    /// <returns>Whether that value was the first argument, and is among them now.</returns>
+    public static bool Mend(PSCmdlet cmdlet, string idParameter, object? id, object[]? given, out object[]? arguments)
+    {
+        bool first = id is not null && IdWasFirstArgument(cmdlet, idParameter);
+        arguments = Rejoin(cmdlet, first ? [id!, .. given ?? []] : given);
+        return first;
+    }
+
     /// <summary>
     /// Whether the first value after <c>--</c> was taken for the id, because nothing stood before it: the binder fills position 0
     /// with whatever comes first, and drops the <c>--</c> itself.
     /// </summary>
-    public static bool IdWasFirstArgument(PSCmdlet cmdlet, string idParameter)
+    static bool IdWasFirstArgument(PSCmdlet cmdlet, string idParameter)
     {
         InvocationInfo invocation = cmdlet.MyInvocation;
         if (Typed(invocation) is not { } command)

@@ -85,12 +85,9 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
-        if (Id is not null && Arguments.IdWasFirstArgument(this, nameof(Id)))
-        {
-            ArgumentList = [Id, .. ArgumentList ?? []];
+        if (Arguments.Mend(this, nameof(Id), Id, ArgumentList, out object[]? arguments))
             Id = null;
-        }
-        ArgumentList = Arguments.Rejoin(this, ArgumentList);
+        ArgumentList = arguments;
     }
 
     protected ContainerCreateOptions StoredOptions()

@@ -28,12 +28,9 @@ public sealed class InvokeNamespaceCommandCommand : NamespaceCommandCmdlet
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
-        if (Namespace is { Length: 1 } && Arguments.IdWasFirstArgument(this, nameof(Namespace)))
-        {
-            ArgumentList = [Namespace[0], .. ArgumentList ?? []];
+        if (Arguments.Mend(this, nameof(Namespace), Namespace is { Length: 1 } ? Namespace[0] : null, ArgumentList, out object[]? arguments))
             Namespace = null;
-        }
-        ArgumentList = Arguments.Rejoin(this, ArgumentList);
+        ArgumentList = arguments;
         string? clash = Namespace is null && !MyInvocation.ExpectingInput ? "No namespace is named: give it before --, or on the pipeline."
             : AsByteStream && PassThru ? "-AsByteStream and -PassThru exclude each other: the result has its output as text."
             : null;

@@ -90,12 +90,9 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
-        if (Id is { Length: 1 } && Arguments.IdWasFirstArgument(this, nameof(Id)))
-        {
-            ArgumentList = [Id[0], .. ArgumentList ?? []];
+        if (Arguments.Mend(this, nameof(Id), Id is { Length: 1 } ? Id[0] : null, ArgumentList, out object[]? arguments))
             Id = null;
-        }
-        ArgumentList = Arguments.Rejoin(this, ArgumentList);
+        ArgumentList = arguments;
         targetsFromPipeline = Id is null && MyInvocation.ExpectingInput;
         bool feeds = Id is not null && MyInvocation.ExpectingInput;
         string? clash = Id is null && !MyInvocation.ExpectingInput ? "No container is named: give its id before --, or a container or task on the pipeline."
