@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Runtime.InteropServices;
 using Containers.Linux;
 using Psrun.Unpack;
 
@@ -11,19 +10,11 @@ namespace Psrun.Pack;
 /// </summary>
 sealed unsafe class LayerOutput : IDisposable
 {
-    const int PieceSize = 1 << 20;
     const int Pieces = 6;
 
-    sealed class Piece
-    {
-        public readonly byte* Data = (byte*)NativeMemory.AlignedAlloc(PieceSize, 4096);
-        public int Length;
-        public int Users;
-    }
-
-    readonly PieceQueue<Piece> _free = new();
-    readonly PieceQueue<Piece> _toHash = new();
-    readonly PieceQueue<Piece> _toStore = new();
+    readonly PieceQueue _free = new();
+    readonly PieceQueue _toHash = new();
+    readonly PieceQueue _toStore = new();
     readonly Hash _plain = new("sha256");
     readonly Sink _sink;
     readonly bool _compress;
@@ -65,14 +56,14 @@ sealed unsafe class LayerOutput : IDisposable
     public Span<byte> Room()
     {
         _current ??= _free.Take(Pieces / 2) ?? throw _failure!;
-        return new Span<byte>(_current.Data + _current.Length, PieceSize - _current.Length);
+        return new Span<byte>(_current.Data + _current.Length, Piece.Size - _current.Length);
     }
 
     public void Wrote(int count)
     {
         _current!.Length += count;
         Length += count;
-        if (_current.Length == PieceSize)
+        if (_current.Length == Piece.Size)
             Hand();
     }
 

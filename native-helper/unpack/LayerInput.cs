@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Runtime.InteropServices;
 using Containers.Linux;
 using Microsoft.Win32.SafeHandles;
 
@@ -11,22 +10,14 @@ namespace Psrun.Unpack;
 /// </summary>
 sealed unsafe class LayerInput : IDisposable
 {
-    const int PieceSize = 1 << 20;
     const int Pieces = 8;
 
     // A stream of zeros is told from a layer by its proportion only when there is much of it.
     const long RatioFrom = 1L << 30;
 
-    sealed class Piece
-    {
-        public readonly byte* Data = (byte*)NativeMemory.AlignedAlloc(PieceSize, 4096);
-        public int Length;
-        public int Users;
-    }
-
-    readonly PieceQueue<Piece> _free = new();
-    readonly PieceQueue<Piece> _toHash = new();
-    readonly PieceQueue<Piece> _toTake = new();
+    readonly PieceQueue _free = new();
+    readonly PieceQueue _toHash = new();
+    readonly PieceQueue _toTake = new();
     readonly Limits _limits;
     readonly CountedStream _raw;
     readonly Stream _stream;
@@ -146,7 +137,7 @@ sealed unsafe class LayerInput : IDisposable
             {
                 piece.Length = 0;
                 int n;
-                while (piece.Length < PieceSize && (n = _stream.Read(new Span<byte>(piece.Data + piece.Length, PieceSize - piece.Length))) > 0)
+                while (piece.Length < Piece.Size && (n = _stream.Read(new Span<byte>(piece.Data + piece.Length, Piece.Size - piece.Length))) > 0)
                     piece.Length += n;
                 total += piece.Length;
                 if (total > _limits.Bytes)
@@ -210,45 +201,6 @@ sealed unsafe class LayerInput : IDisposable
 
 /// <summary>How much is too much: see docs/unpack.md.</summary>
 sealed record Limits(long Bytes, long Entries, long Ratio);
-
-/// <summary>Handed over between threads, one of which takes; <see cref="Take"/> answers null when it has ended and is empty.</summary>
-sealed class PieceQueue<T> where T : class
-{
-    readonly Queue<T> _pieces = new();
-    int _wanted = 1;
-    bool _ended;
-
-    public void Add(T piece)
-    {
-        lock (_pieces)
-        {
-            _pieces.Enqueue(piece);
-            if (_pieces.Count >= _wanted)
-                Monitor.Pulse(_pieces);
-        }
-    }
-
-    /// <param name="enough">Who finds nothing sleeps until there is so much: on a busy machine each waking takes longer than the work on one piece.</param>
-    public T? Take(int enough = 1)
-    {
-        lock (_pieces)
-        {
-            _wanted = _pieces.Count == 0 ? enough : 1;
-            while (_pieces.Count < _wanted && !_ended)
-                Monitor.Wait(_pieces);
-            return _pieces.TryDequeue(out T? piece) ? piece : null;
-        }
-    }
-
-    public void End()
-    {
-        lock (_pieces)
-        {
-            _ended = true;
-            Monitor.PulseAll(_pieces);
-        }
-    }
-}
 
 /// <summary>Counts what was read, and can be looked into before.</summary>
 sealed class CountedStream(Stream source) : Stream
