@@ -1,45 +1,14 @@
-using System.Text;
-using Containers.Linux;
 using Containers.Linux.Cgroups;
 using Containers.Linux.Oci;
 using Xunit;
-using Process = System.Diagnostics.Process;
 
 namespace Containers.Tests.Units.Cgroups;
 
-public class ControlGroupLiveTests
+/// <summary>Limits that the kernel takes, keeps and counts.</summary>
+[Collection("control groups")]
+public class GroupLimitsLiveTests
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
-    [CgroupFact]
-    public void A_group_is_made_and_removed_in_every_hierarchy()
-    {
-        using var live = new LiveGroup(create: false);
-        Assert.False(live.Group.Exists);
-        Assert.True(live.Group.Create());
-        Assert.False(live.Group.Create());
-        Assert.All(live.Host.Hierarchies, h => Assert.True(Directory.Exists(live.Group.FolderIn(h))));
-        live.Group.Remove(live.Parent);
-        Assert.False(live.Group.Exists);
-        Assert.Equal(0, live.FoldersLeft());
-        live.Group.Remove(live.Parent);
-    }
-
-    [CgroupFact]
-    public void Parents_are_removed_up_to_the_one_named_and_only_when_empty()
-    {
-        using var live = new LiveGroup(create: false);
-        var deep = live.Host.Group(live.Parent + "/a/b/c");
-        var beside = live.Host.Group(live.Parent + "/a/x");
-        deep.Create();
-        beside.Create();
-        deep.Remove(live.Parent);
-        Assert.False(live.Host.Group(live.Parent + "/a/b").Exists);
-        Assert.True(beside.Exists);
-        beside.Remove(live.Parent + "/a");
-        Assert.False(live.Host.Group(live.Parent + "/a").Exists);
-        Assert.True(live.Host.Group(live.Parent).Exists);
-    }
 
     [CgroupFact(v1: "cpuset")]
     public void A_new_group_has_its_parents_cpus()
@@ -48,27 +17,6 @@ public class ControlGroupLiveTests
         var root = live.Host.Find("cpuset")!.MountPoint;
         Assert.Equal(File.ReadAllText(root + "/cpuset.cpus"), File.ReadAllText(root + live.Group.Path + "/cpuset.cpus"));
         Assert.Equal(File.ReadAllText(root + "/cpuset.mems"), File.ReadAllText(root + live.Parent + "/cpuset.mems"));
-    }
-
-    [CgroupFact]
-    public void A_process_joins_in_every_hierarchy()
-    {
-        using var live = new LiveGroup();
-        var process = live.Start("exec sleep 1000");
-        // One line for each hierarchy of the kernel; those that are mounted nowhere stay as they are.
-        var joined = File.ReadAllLines($"/proc/{process.Id}/cgroup").Count(line => line.EndsWith(":" + live.Group.Path, StringComparison.Ordinal));
-        Assert.Equal(live.Host.Hierarchies.Count, joined);
-        Assert.Equal([process.Id], live.Group.Processes());
-    }
-
-    [CgroupFact]
-    public void Attaching_says_what_is_missing()
-    {
-        using var live = new LiveGroup();
-        Assert.Equal("CgroupNotFound", Assert.Throws<CgroupException>(() => live.Host.Group(live.Parent + "/none").Attach(0)).Id);
-        using var gone = Process.Start("/bin/true", [])!;
-        gone.WaitForExit();
-        Assert.Equal(Libc.ESRCH, Assert.Throws<LinuxException>(() => live.Group.Attach(gone.Id)).Errno);
     }
 
     [CgroupFact(v1: "memory")]
@@ -192,172 +140,6 @@ public class ControlGroupLiveTests
         Assert.Null(live.Group.ReadLimits().Pids);
     }
 
-    [CgroupFact]
-    public void Reading_a_group_that_is_not_there_says_so()
-    {
-        var none = CgroupHost.Detect().Group($"/pscontainers-none-{Guid.NewGuid():N}");
-        Assert.Equal("CgroupNotFound", Assert.Throws<CgroupException>(() => none.ReadStats()).Id);
-        Assert.Equal("CgroupNotFound", Assert.Throws<CgroupException>(() => none.ReadLimits()).Id);
-        Assert.Empty(none.Processes(recursive: true));
-        none.Kill();
-        Assert.True(none.WaitEmpty(TimeSpan.Zero));
-        Assert.False(none.Frozen);
-    }
-
-    [CgroupFact]
-    public void The_root_is_neither_killed_nor_limited()
-    {
-        var root = CgroupHost.Detect().Group("/");
-        foreach (var act in (Action[])[root.Kill, root.Freeze, root.Thaw, () => root.Remove(), () => root.Apply(new()), () => root.Create()])
-        {
-            Assert.Equal("InvalidCgroupPath", Assert.Throws<CgroupException>(act).Id);
-        }
-    }
-
-    // 0: the host as it is; 1 and 2: as if only its v1 hierarchies, or only its v2 tree, were there.
-    public static TheoryData<int> Parts()
-    {
-        var parts = new TheoryData<int> { 0 };
-        if (LiveGroup.Part(1) is { } v1 && v1.Find("freezer") is not null) { parts.Add(1); }
-        if (LiveGroup.Part(2) is not null) { parts.Add(2); }
-        return parts;
-    }
-
-    static LiveGroup Part(int part) => new(part == 0 ? CgroupHost.Detect() : LiveGroup.Part(part));
-
-    [CgroupTheory]
-    [MemberData(nameof(Parts))]
-    public void Kill_reaches_every_process_below(int part)
-    {
-        using var live = Part(part);
-        var child = live.Make(live.Host.Group(live.Group.Path + "/child"));
-        var a = live.Start("sleep 1000 & sleep 1000 & sleep 1000; echo never");
-        var b = live.Start("trap '' TERM; sleep 1000; echo never", child);
-        Assert.True(SpinWait.SpinUntil(() => live.Group.Processes(recursive: true).Count == 6, Patience));
-        Assert.Equal(4, live.Group.Processes().Count);
-        Assert.False(live.Group.WaitEmpty(TimeSpan.FromMilliseconds(5)));
-        live.Group.Kill();
-        Assert.True(live.Group.WaitEmpty(Patience));
-        Assert.True(a.WaitForExit(Patience) && b.WaitForExit(Patience));
-        Assert.Equal(137, a.ExitCode);
-        live.Group.Kill();
-    }
-
-    [CgroupFact]
-    public void A_signal_goes_to_every_process_below_and_to_no_other()
-    {
-        using var live = new LiveGroup();
-        var child = live.Make(live.Host.Group(live.Group.Path + "/child"));
-        const string Script = "trap 'echo usr1; exit 3' USR1; echo ready; while :; do /bin/sleep 0.01; done";
-        var inside = new[] { live.Start(Script), live.Start(Script, child) };
-        var outside = live.Start("exec sleep 1000", live.Host.Group(live.Parent));
-        foreach (var process in inside) { Assert.Equal("ready", process.StandardOutput.ReadLine()); }
-        Assert.InRange(live.Group.Signal(Libc.SIGUSR1), 2, 4);
-        foreach (var process in inside)
-        {
-            Assert.Equal("usr1", process.StandardOutput.ReadLine());
-            Assert.True(process.WaitForExit(Patience));
-            Assert.Equal(3, process.ExitCode);
-        }
-        Assert.False(outside.HasExited);
-        Assert.True(live.Group.WaitEmpty(Patience));
-        Assert.Equal(0, live.Group.Signal(Libc.SIGUSR1));
-    }
-
-    [CgroupTheory]
-    [MemberData(nameof(Parts))]
-    public void Kill_outruns_processes_that_fork_without_end(int part)
-    {
-        using var live = Part(part);
-        live.Start("f() { /bin/true; f & }; f & f & f & sleep 1000");
-        live.Group.Kill();
-        Assert.True(live.Group.WaitEmpty(Patience));
-    }
-
-    [CgroupTheory]
-    [MemberData(nameof(Parts))]
-    public void Frozen_processes_stand_still_and_can_be_killed(int part)
-    {
-        using var live = Part(part);
-        var process = live.Start("while :; do :; done");
-        Assert.True(SpinWait.SpinUntil(() => Ticks() > 0, Patience));
-        live.Group.Freeze();
-        Assert.True(live.Group.Frozen);
-        var before = Ticks();
-        Assert.False(SpinWait.SpinUntil(() => Ticks() > before + 1, TimeSpan.FromMilliseconds(100)));
-        live.Group.Thaw();
-        Assert.False(live.Group.Frozen);
-        Assert.True(SpinWait.SpinUntil(() => Ticks() > before + 1, Patience));
-        live.Group.Freeze();
-        live.Group.Kill();
-        Assert.True(live.Group.WaitEmpty(Patience));
-
-        long Ticks() => long.Parse(File.ReadAllText($"/proc/{process.Id}/stat").Split(' ')[13]);
-    }
-
-    [CgroupFact]
-    public void A_group_with_processes_is_not_removed()
-    {
-        using var live = new LiveGroup();
-        var process = live.Start("exec sleep 1000");
-        var e = Assert.Throws<CgroupException>(() => live.Group.Remove(wait: TimeSpan.FromMilliseconds(20)));
-        Assert.Equal("CgroupBusy", e.Id);
-        Assert.Equal([process.Id], live.Group.Processes());
-        process.Kill();
-        live.Group.Remove(wait: Patience);
-        Assert.False(live.Group.Exists);
-    }
-
-    [CgroupFact]
-    public void Whatever_was_made_inside_is_removed_too()
-    {
-        using var live = new LiveGroup();
-        foreach (var h in live.Host.Hierarchies)
-        {
-            // Names from inside need not be text.
-            foreach (var name in (byte[][])[[.. "plain"u8], [0xff, 0xfe], [.. " -rf\t"u8]])
-            {
-                Assert.Equal(0, MakeFolder(live.Group.FolderIn(h), name));
-                var inner = Encoding.UTF8.GetBytes(live.Group.FolderIn(h) + "/");
-                Assert.Equal(0, MakeFolder(null, [.. inner, .. name, .. "/inner"u8]));
-            }
-        }
-        live.Group.Remove();
-        Assert.False(live.Group.Exists);
-    }
-
-    [CgroupFact]
-    public void Groups_nested_beyond_reason_are_refused_and_still_removed()
-    {
-        using var live = new LiveGroup(LiveGroup.Part(2) ?? LiveGroup.Part(1));
-        var folder = live.Group.FolderIn(live.Host.Hierarchies[0]);
-        for (var i = 0; i < 300; i++)
-        {
-            folder += "/d";
-            Directory.CreateDirectory(folder);
-        }
-        Assert.Equal("CgroupTooDeep", Assert.Throws<CgroupException>(() => live.Group.Processes(recursive: true)).Id);
-        live.Group.Remove();
-        Assert.False(live.Group.Exists);
-    }
-
-    [CgroupFact]
-    public void Makers_and_removers_of_one_parent_do_not_disturb_each_other()
-    {
-        using var live = new LiveGroup(create: false);
-        Parallel.For(0, 4, new ParallelOptions { MaxDegreeOfParallelism = 4 }, worker =>
-        {
-            var group = live.Host.Group($"{live.Parent}/p/w{worker}");
-            for (var i = 0; i < 40; i++)
-            {
-                group.Create();
-                Assert.True(group.Exists);
-                group.Remove(live.Parent);
-            }
-        });
-        Assert.Equal(0, live.FoldersLeft());
-    }
-
     [CgroupFact(v1: "devices")]
     public void A_new_container_has_the_default_devices_and_no_others()
     {
@@ -401,11 +183,5 @@ public class ControlGroupLiveTests
         Assert.Equal([new($"{major}:{minor}", 1 << 20, null, null, 100)], live.Group.ReadLimits().Io);
         live.Group.Apply(new() { BlockIo = new() { ThrottleReadBpsDevice = [new() { Major = major, Minor = minor, Rate = 0 }] } });
         Assert.Equal([new($"{major}:{minor}", null, null, null, 100)], live.Group.ReadLimits().Io);
-    }
-
-    static unsafe int MakeFolder(string? parent, byte[] name)
-    {
-        byte[] path = [.. Encoding.UTF8.GetBytes(parent is null ? "" : parent + "/"), .. name, 0];
-        fixed (byte* p = path) { return (int)Libc.syscall_errno(Libc.SYS_mkdirat, Libc.AT_FDCWD, (nint)p, 0x1ed, 0, 0, 0); }
     }
 }
