@@ -42,7 +42,7 @@ public abstract class CgroupCmdlet : TargetCmdlet
         foreach (int pid in ProcessId ?? [])
             Try(pid, () => ProcessOf(pid));
         foreach (string unit in Unit ?? [])
-            Try(unit, () => throw Refused(unit));
+            Try(unit, () => ProcessUnit(unit));
         if (Targets is not null)
         {
             foreach (ContainerTask task in FindTasks())
@@ -131,9 +131,16 @@ public abstract class CgroupCmdlet : TargetCmdlet
 
     protected virtual void ProcessGroupOf(Cgroup group) => Process(group.Path, group.Path);
 
-    static ContainerException Refused(string unit) => new(ErrorIds.NotSupported, Directory.Exists("/run/systemd/system")
-        ? $"-Unit {unit}: systemd alone writes the groups of its units and takes changes over D-Bus, which these cmdlets do not speak. Use systemctl set-property [--runtime] {unit}; to read its group, name it by -Path, such as /system.slice/{unit}."
-        : $"-Unit {unit}: systemd does not run on this host, so that there are no units. Name a control group by -Path.", unit, ContainerErrorCategory.NotImplemented);
+    /// <summary>What to do for one unit of systemd; the same as for its group where nothing is written.</summary>
+    protected virtual void ProcessUnit(string unit) => Process(Engine.Cgroups.PathOfUnit(unit), unit);
+
+    /// <summary>Says what does to a unit what we do to a group, since systemd alone writes the groups of its units.</summary>
+    protected void RefuseUnit(string unit, string command)
+    {
+        // What is not there is said first.
+        string path = Engine.Cgroups.PathOfUnit(unit);
+        throw new ContainerException(ErrorIds.NotSupported, $"-Unit {unit}: systemd alone writes the groups of its units, such as {path}. Use {command} {unit}.", unit, ContainerErrorCategory.NotImplemented);
+    }
 
     /// <summary>What killing a group would write, and whom it would meet now.</summary>
     protected IEnumerable<string> KillPlan(string path)

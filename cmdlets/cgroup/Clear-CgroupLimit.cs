@@ -10,6 +10,9 @@ public sealed class ClearCgroupLimitCommand : LimitCmdlet
     [Parameter(Position = 1)]
     public CgroupLimitName[]? Limit { get; set; }
 
+    [Parameter(ParameterSetName = ByUnit)]
+    public SwitchParameter Runtime { get; set; }
+
     [Parameter]
     public SwitchParameter PassThru { get; set; }
 
@@ -22,4 +25,6 @@ public sealed class ClearCgroupLimitCommand : LimitCmdlet
         if (PassThru)
             WriteObject(Engine.Cgroups.GetLimit(plan.Path));
     }
+
+    protected override void ProcessUnit(string unit) => ApplyToUnit(Engine.Cgroups.PlanUnitClear(unit, Limit, Runtime), PassThru);
 }

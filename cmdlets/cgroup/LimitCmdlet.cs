@@ -22,5 +22,14 @@ public abstract class LimitCmdlet : CgroupCmdlet
 
     protected override IReadOnlyList<string>? Targets => Those(id => !id.StartsWith('/'));
 
+    private protected void ApplyToUnit(CgroupUnitPlan plan, bool passThru)
+    {
+        if (!ShouldWrite(plan.Unit, plan.Properties))
+            return;
+        Engine.Cgroups.Apply(plan);
+        if (passThru)
+            WriteObject(Engine.Cgroups.GetLimit(plan.Path));
+    }
+
     string[]? Those(Func<string, bool> kind) => Id?.Where(kind).ToArray() is { Length: > 0 } some ? some : null;
 }

@@ -18,4 +18,6 @@ public sealed class RemoveCgroupCommand : ActingGroupCmdlet
         if (ShouldWrite(target, Force ? KillPlan(path).Concat(folders) : folders))
             Engine.Cgroups.Remove(plan);
     }
+
+    protected override void ProcessUnit(string unit) => RefuseUnit(unit, "systemctl stop");
 }

@@ -17,4 +17,6 @@ public sealed class ResumeCgroupCommand : ActingGroupCmdlet
         if (PassThru)
             WriteObject(now);
     }
+
+    protected override void ProcessUnit(string unit) => RefuseUnit(unit, "systemctl thaw");
 }

@@ -99,6 +99,9 @@ public sealed class SetCgroupLimitCommand : LimitCmdlet
     [Parameter]
     public IDictionary? Value { get; set; }
 
+    [Parameter(ParameterSetName = ByUnit)]
+    public SwitchParameter Runtime { get; set; }
+
     [Parameter]
     public SwitchParameter PassThru { get; set; }
 
@@ -126,6 +129,8 @@ public sealed class SetCgroupLimitCommand : LimitCmdlet
         if (PassThru)
             WriteObject(Engine.Cgroups.GetLimit(plan.Path));
     }
+
+    protected override void ProcessUnit(string unit) => ApplyToUnit(Engine.Cgroups.PlanUnitLimit(unit, change, Runtime), PassThru);
 
     CgroupLimitChange Change() => new()
     {

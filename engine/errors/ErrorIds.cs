@@ -77,12 +77,14 @@ public static class ErrorIds
     public const string StoreDamaged = nameof(StoreDamaged);
     public const string StoreFormatUnsupported = nameof(StoreFormatUnsupported);
     public const string StoreUnavailable = nameof(StoreUnavailable);
+    public const string SystemdNotRunning = nameof(SystemdNotRunning);
     public const string TaskExists = nameof(TaskExists);
     public const string TaskNotFound = nameof(TaskNotFound);
     public const string TaskNotPaused = nameof(TaskNotPaused);
     public const string TaskNotRunning = nameof(TaskNotRunning);
     public const string TaskPaused = nameof(TaskPaused);
     public const string TaskRunning = nameof(TaskRunning);
+    public const string UnitNotFound = nameof(UnitNotFound);
     public const string UnpackFailed = nameof(UnpackFailed);
     public const string UserNotFound = nameof(UserNotFound);
     public const string WaitTimeout = nameof(WaitTimeout);

@@ -4,8 +4,8 @@ using Containers.Linux.Oci;
 namespace Containers.Linux.Cgroups;
 
 /// <summary>A property of a unit (org.freedesktop.systemd1(5)).</summary>
-/// <param name="Type">Its D-Bus type: <c>t</c>, <c>s</c>, <c>b</c>, <c>as</c>, <c>au</c>, <c>ay</c>, <c>a(ss)</c>.</param>
-/// <param name="Value"><see cref="ulong"/>, <see cref="string"/>, <see cref="bool"/>, or an array of string, uint, byte, or pairs of strings.</param>
+/// <param name="Type">Its D-Bus type: <c>t</c>, <c>s</c>, <c>b</c>, <c>as</c>, <c>au</c>, <c>ay</c>, <c>a(ss)</c>, <c>a(st)</c>.</param>
+/// <param name="Value"><see cref="ulong"/>, <see cref="string"/>, <see cref="bool"/>, or an array of string, uint, byte, pairs of strings, or pairs of string and ulong.</param>
 public sealed record SystemdProperty(string Name, string Type, object Value);
 
 /// <summary>
@@ -55,8 +55,8 @@ public static class SystemdProperties
             list.Add(new("CPUQuotaPerSecUSec", "t", perSecond));
         }
         if (!v2) { return; }
-        if (!string.IsNullOrEmpty(cpu.Cpus)) { list.Add(new("AllowedCPUs", "ay", Bits("cpus", cpu.Cpus))); }
-        if (!string.IsNullOrEmpty(cpu.Mems)) { list.Add(new("AllowedMemoryNodes", "ay", Bits("mems", cpu.Mems))); }
+        if (!string.IsNullOrEmpty(cpu.Cpus)) { list.Add(new("AllowedCPUs", "ay", Bits("cpu.cpus", cpu.Cpus))); }
+        if (!string.IsNullOrEmpty(cpu.Mems)) { list.Add(new("AllowedMemoryNodes", "ay", Bits("cpu.mems", cpu.Mems))); }
     }
 
     static void Unified(List<SystemdProperty> list, string file, string value)
@@ -82,6 +82,14 @@ public static class SystemdProperties
     /// <summary>systemd can only add to nothing: the rules that allow. What a rule in between takes away, our own rules of the group do, which hold as well.</summary>
     static void Devices(List<SystemdProperty> list, List<LinuxDeviceCgroup>? spec, string groupsOf)
     {
+        var (everything, allowed) = Allowed(spec, groupsOf);
+        list.Add(new("DevicePolicy", "s", everything ? "auto" : "strict"));
+        list.Add(new("DeviceAllow", "a(ss)", allowed.ToArray()));
+    }
+
+    /// <returns>Whether everything is allowed, and what else is: devices by systemd's names, with their accesses.</returns>
+    internal static (bool Everything, List<(string Device, string Access)> Devices) Allowed(List<LinuxDeviceCgroup>? spec, string groupsOf)
+    {
         var (everything, rules) = DeviceRules.Read(spec);
         var allowed = new List<(string, string)>();
         foreach (var rule in rules)
@@ -96,8 +104,7 @@ public static class SystemdProperties
                 else if (GroupName(groupsOf, kind, rule.Major.Value) is { } name) { allowed.Add(($"{word}-{name}", rule.Letters)); }
             }
         }
-        list.Add(new("DevicePolicy", "s", everything ? "auto" : "strict"));
-        list.Add(new("DeviceAllow", "a(ss)", allowed.ToArray()));
+        return (everything, allowed);
     }
 
     static string? GroupName(string groups, char kind, uint major)
@@ -112,7 +119,9 @@ public static class SystemdProperties
         return null;
     }
 
-    static byte[] Bits(string name, string list)
+    /// <summary>A list such as <c>0-3,7</c> as the bits that systemd takes.</summary>
+    /// <exception cref="CgroupException"><c>CgroupLimitRefused</c>.</exception>
+    public static byte[] Bits(string name, string list)
     {
         var bits = new byte[1];
         foreach (var part in list.Split(','))
@@ -121,7 +130,7 @@ public static class SystemdProperties
             if (ends.Length > 2 || !ushort.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
                 || !ushort.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var last) || last < first || last >= 8192)
             {
-                throw ResourceValues.Refused($"cpu.{name}: \"{CgroupPath.Printable(list)}\" is not a list such as 0-3,7");
+                throw ResourceValues.Refused($"{name}: \"{CgroupPath.Printable(list)}\" is not a list such as 0-3,7");
             }
             if (last / 8 >= bits.Length) { Array.Resize(ref bits, (last / 8) + 1); }
             for (var i = first; i <= last; i++) { bits[i / 8] |= (byte)(1 << (i % 8)); }

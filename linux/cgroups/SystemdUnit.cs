@@ -28,6 +28,21 @@ public sealed record SystemdUnit(string Name, string Slice)
         return new(Checked(name, cgroupsPath), slice);
     }
 
+    /// <summary>A unit's whole name as systemctl(1) takes it: without an ending it is a service's.</summary>
+    /// <returns>Null for what is no name (systemd.unit(5)); a template needs an instance.</returns>
+    public static string? FullName(string text)
+    {
+        ReadOnlySpan<string> kinds = [".service", ".scope", ".slice", ".socket", ".mount", ".swap", ".target", ".timer", ".path", ".device", ".automount"];
+        var kind = "";
+        foreach (var one in kinds)
+        {
+            if (text.EndsWith(one, StringComparison.Ordinal)) { kind = one; }
+        }
+        var name = kind.Length == 0 ? text + kinds[0] : text;
+        var stem = name.AsSpan(0, name.Length - (kind.Length == 0 ? kinds[0] : kind).Length);
+        return stem.Length > 0 && stem[0] != '@' && stem[^1] != '@' && name.Length <= LongestName && IsName(name) ? name : null;
+    }
+
     /// <summary>The unit's group below that of the systemd that keeps it.</summary>
     public string Path => IsSlice ? SlicePath(Name) : (Slice == "-.slice" ? "" : SlicePath(Slice)) + "/" + Name;
 
@@ -53,11 +68,16 @@ public sealed record SystemdUnit(string Name, string Slice)
     static string Checked(string name, string from)
     {
         if (name.Length > LongestName) { throw Invalid(from, $"makes a unit's name of more than {LongestName} characters"); }
+        return IsName(name) ? name : throw Invalid(from, "makes a unit's name with characters that systemd does not take");
+    }
+
+    static bool IsName(string name)
+    {
         foreach (var c in name)
         {
-            if (!char.IsAsciiLetterOrDigit(c) && c is not (':' or '-' or '_' or '.' or '\\' or '@')) { throw Invalid(from, "makes a unit's name with characters that systemd does not take"); }
+            if (!char.IsAsciiLetterOrDigit(c) && c is not (':' or '-' or '_' or '.' or '\\' or '@')) { return false; }
         }
-        return name;
+        return true;
     }
 
     static CgroupException Invalid(string path, string problem) => new("InvalidCgroupPath", $"\"{CgroupPath.Printable(path)}\" {problem}");

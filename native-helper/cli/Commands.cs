@@ -10,7 +10,7 @@ static class Commands
 
     static readonly string[] s_names =
     [
-        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "namespace", "shim", "help",
+        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "namespace", "unit", "shim", "help",
     ];
 
     static (string[] Options, string Arguments)? Find(string verb) => verb switch
@@ -35,6 +35,7 @@ static class Commands
         "pack" => (PackVerb.Known, "FOLDER [FILE]"),
         "copy" => (CopyVerb.Known, "FOLDER TARGET"),
         "namespace" => (NamespaceVerb.Known, "new|exec [PROGRAM ARGUMENT...]"),
+        "unit" => (Systemd.UnitVerb.Known, "show|set UNIT"),
         "shim" => (["run-dir=", "serve"], ""),
         "help" => ([], "[COMMAND]"),
         _ => null,

@@ -74,6 +74,17 @@ sealed unsafe class BusMessage(nint handle) : IDisposable
                 }
                 Close();
                 break;
+            case (string, ulong)[] pairs:
+                Open('a', "(st)");
+                foreach ((string first, ulong second) in pairs)
+                {
+                    Open('r', "st");
+                    Append(first);
+                    AppendBasic('t', &second);
+                    Close();
+                }
+                Close();
+                break;
             default:
                 throw new PsrunException($"systemd: {property.Name}: no way to send it");
         }

@@ -135,10 +135,13 @@ sealed unsafe class SdBus : IDisposable
     }
 
     /// <summary>A property of the manager's that is text.</summary>
-    public string Property(string name)
+    public string Property(string name) => Property(Path, Manager, name);
+
+    /// <summary>A property of one of systemd's objects that is text.</summary>
+    public string Property(string path, string of, string name)
     {
         byte* value;
-        fixed (byte* s = Text(Service), p = Text(Path), i = Text(Manager), m = Text(name))
+        fixed (byte* s = Text(Service), p = Text(path), i = Text(of), m = Text(name))
             Check(((delegate* unmanaged<nint, byte*, byte*, byte*, byte*, nint, byte**, int>)Function("sd_bus_get_property_string"))(_bus, s, p, i, m, 0, &value), name);
         string text = Marshal.PtrToStringUTF8((nint)value) ?? "";
         NativeMemory.Free(value);

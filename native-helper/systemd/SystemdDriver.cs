@@ -72,18 +72,25 @@ static class SystemdDriver
         if (properties.Count == 0)
             return;
         using SdBus bus = SdBus.Open(unit.User);
-        using BusMessage call = bus.Call("SetUnitProperties");
-        call.Append(unit.Name);
-        call.Append(true);
-        call.Append(properties);
         try
         {
-            bus.Send(call, unit.Name).Dispose();
+            SetProperties(bus, unit.Name, runtime: true, properties);
         }
         catch (BusException e)
         {
             throw new PsrunException(e.Message);
         }
+    }
+
+    /// <param name="runtime">Until the machine starts anew; else for good.</param>
+    /// <exception cref="BusException">systemd takes none of them.</exception>
+    public static void SetProperties(SdBus bus, string unit, bool runtime, IReadOnlyList<SystemdProperty> properties)
+    {
+        using BusMessage call = bus.Call("SetUnitProperties");
+        call.Append(unit);
+        call.Append(runtime);
+        call.Append(properties);
+        bus.Send(call, unit).Dispose();
     }
 
     /// <summary>A user may not move processes between two of its groups when the one they come from is not its own; its systemd may.</summary>

@@ -185,7 +185,11 @@ Describe 'Groups are named' {
         (Get-Content "/sys/fs/cgroup/unified/pscontainers/$($store.Mark)/named/cgroup.events") | Should -Contain 'populated 1'
     }
 
-    It 'never by a unit where there are none' { Get-ErrorIdOf { Get-CgroupLimit -Unit nginx.service } | Should -Be 'NotSupported' }
+    It 'never by a unit where there are none' -Skip:(Test-Path /run/systemd/system) { Get-ErrorIdOf { Get-CgroupLimit -Unit nginx.service } | Should -Be 'SystemdNotRunning' }
+
+    It 'by a unit for good, or until the machine starts anew' {
+        foreach ($name in 'Set-CgroupLimit', 'Clear-CgroupLimit') { (Get-Command $name).Parameters.Runtime.ParameterSets.Keys | Should -Be 'Unit' }
+    }
 
     It 'by Tab' {
         $line = "Get-Cgroup $top/n/"

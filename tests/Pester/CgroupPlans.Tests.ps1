@@ -177,11 +177,13 @@ Describe '<Name> takes a group' -ForEach $acting {
         finally { Remove-Container web -Force }
     }
 
-    It 'by no unit of systemd, and says why' {
-        $failure = Get-ErrorOf { & $Name -Unit nginx.service @with }
-        $failure.FullyQualifiedErrorId | Should -Match '^NotSupported,'
-        $failure.CategoryInfo.Category | Should -Be 'NotImplemented'
+    It 'by no unit where systemd does not run, and says so' -Skip:(Test-Path /run/systemd/system) {
+        $failure = Get-ErrorOf { & $Name -Unit nginx @with }
+        $failure.FullyQualifiedErrorId | Should -Match '^SystemdNotRunning,'
+        $failure.CategoryInfo.Category | Should -Be 'ResourceUnavailable'
+        $failure.TargetObject | Should -Be 'nginx.service'
         "$failure" | Should -Match 'nginx.service.*systemd.*-Path'
+        Get-ErrorIdOf { & $Name -Unit '../nginx' @with } | Should -Be 'InvalidArgument'
     }
 
     It 'in these ways and no others' {
