@@ -33,10 +33,17 @@ public readonly unsafe record struct NamespaceFile(int Flag, ulong Id)
         _ => 0,
     };
 
-    /// <summary>Opens a namespace for setns(2) and ioctl_nsfs(2). Nothing but a file of nsfs is ever opened: a device might do something then.</summary>
+    /// <summary>Opens a namespace for setns(2) and ioctl_nsfs(2). Nothing but a file of nsfs is ever opened: a device might do something then. A descriptor of a socket,
+    /// <c>/proc/PID/fd/N</c>, leads to the network namespace that it was made in.</summary>
     /// <returns>The descriptor, close-on-exec; -1 with errno, EINVAL when the path leads to something else.</returns>
     public static int Open(string path, out NamespaceFile file)
     {
+        if (NamespaceSocket.TryParse(path, out int pid, out int number))
+        {
+            int ofSocket = NamespaceSocket.Open(pid, number, out file);
+            if (ofSocket >= 0)
+                return ofSocket;
+        }
         file = default;
         int found = Libc.open(path, Libc.O_PATH | Libc.O_CLOEXEC);
         if (found < 0)
@@ -52,8 +59,7 @@ public readonly unsafe record struct NamespaceFile(int Flag, ulong Id)
             errno = Libc.errno;
         }
         Libc.close(found);
-        int flag = 0;
-        if (fd >= 0 && ((flag = Libc.ioctl(fd, Libc.NS_GET_NSTYPE, null)) < 0 || Libc.statx(fd, Libc.STATX_INO, out statx stat) < 0 || !Set(flag, stat.stx_ino, out file)))
+        if (fd >= 0 && !TryIdentify(fd, out file))
         {
             errno = Libc.EINVAL;
             Libc.close(fd);
@@ -64,9 +70,14 @@ public readonly unsafe record struct NamespaceFile(int Flag, ulong Id)
         return fd;
     }
 
-    static bool Set(int flag, ulong id, out NamespaceFile file)
+    /// <param name="fd">A descriptor of nsfs.</param>
+    internal static bool TryIdentify(int fd, out NamespaceFile file)
     {
-        file = new(flag, id);
+        file = default;
+        int flag = Libc.ioctl(fd, Libc.NS_GET_NSTYPE, null);
+        if (flag < 0 || Libc.statx(fd, Libc.STATX_INO, out statx stat) < 0)
+            return false;
+        file = new(flag, stat.stx_ino);
         return file.Type is not null;
     }
 }

@@ -5,8 +5,8 @@ namespace Containers.Linux;
 
 /// <summary>
 /// The namespaces of the host, namespaces(7), found in one pass over /proc: those that processes or their threads are in or give to their children, those that
-/// descriptors hold, and those that bind mounts hold in any mount namespace that a path leads to. What the caller may not look at, and
-/// what vanishes meanwhile, is left out. A descriptor on its way through a socket is not visible to anybody.
+/// descriptors hold (of namespaces, and sockets of networks), and those that bind mounts hold in any mount namespace that a path leads to. What the caller may not look
+/// at, and what vanishes meanwhile, is left out. A descriptor on its way through a socket is not visible to anybody.
 /// </summary>
 public sealed unsafe partial class NamespaceScan
 {
@@ -17,9 +17,9 @@ public sealed unsafe partial class NamespaceScan
 
     static readonly byte[][] TypeFiles = [.. Types.Select(type => System.Text.Encoding.ASCII.GetBytes($"ns/{type}\0"))];
     static readonly byte[][] TypeNames = [.. Types.Select(System.Text.Encoding.ASCII.GetBytes)];
-    static readonly int Mnt = Array.IndexOf(Types, "mnt"), Pid = Array.IndexOf(Types, "pid"), Time = Array.IndexOf(Types, "time");
+    static readonly int Mnt = Array.IndexOf(Types, "mnt"), Net = Array.IndexOf(Types, "net"), Pid = Array.IndexOf(Types, "pid"), Time = Array.IndexOf(Types, "time");
 
-    static readonly int[] OfThreads = [Array.IndexOf(Types, "cgroup"), Array.IndexOf(Types, "ipc"), Mnt, Array.IndexOf(Types, "net"), Array.IndexOf(Types, "uts")];
+    static readonly int[] OfThreads = [Array.IndexOf(Types, "cgroup"), Array.IndexOf(Types, "ipc"), Mnt, Net, Array.IndexOf(Types, "uts")];
 
     readonly Dictionary<ulong, NamespaceFound> found = [];
     readonly byte* buffer;
@@ -44,6 +44,7 @@ public sealed unsafe partial class NamespaceScan
             foreach (int pid in ProcessList.Read())
                 scan.AddProcess(proc, pid);
             scan.AddMounts();
+            scan.AddSockets();
             NamespaceRelations.Resolve(scan.found);
             return scan.found;
         }
@@ -78,10 +79,10 @@ public sealed unsafe partial class NamespaceScan
         "task\0"u8.CopyTo(new Span<byte>(file, 32));
         List<int>? apart = AddThreads(proc, path, pid, own);
         "fd\0"u8.CopyTo(new Span<byte>(file, 32));
-        AddDescriptors(proc, path, pid, null);
+        AddDescriptors(proc, path, pid, null, own[Net]);
         foreach (int thread in apart ?? [])
             fixed (byte* table = System.Text.Encoding.ASCII.GetBytes($"{pid}/task/{thread}/fd\0"))
-                AddDescriptors(proc, table, pid, thread);
+                AddDescriptors(proc, table, pid, thread, own[Net]);
     }
 
     void AddForChildren(int proc, byte* path, byte* file, ReadOnlySpan<byte> name, int type, ulong own, int pid)
@@ -126,11 +127,13 @@ public sealed unsafe partial class NamespaceScan
         return apart;
     }
 
-    void AddDescriptors(int proc, byte* path, int pid, int? thread)
+    /// <param name="network">The process's own.</param>
+    void AddDescriptors(int proc, byte* path, int pid, int? thread, ulong network)
     {
         int folder = Libc.openat(proc, path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
         if (folder < 0)
             return;
+        int process = -1;
         nint filled;
         while ((filled = Libc.getdents64(folder, buffer, BufferSize)) > 0)
             for (nint at = 0; at < filled; at += ((linux_dirent64*)(buffer + at))->d_reclen)
@@ -139,9 +142,14 @@ public sealed unsafe partial class NamespaceScan
                 if (*name == '.' || !Utf8Parser.TryParse(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name), out int number, out _))
                     continue;
                 var descriptor = new NamespaceDescriptor(pid, thread, number);
-                if (TryReadLink(folder, name, out int type, out ulong id, out bool isPath) || (isPath && IsNamespace(folder, name) && TryIdentify(descriptor, out type, out id)))
+                Target target = ReadLink(folder, name, out int type, out ulong id);
+                if (target == Target.Namespace || (target == Target.Path && IsNamespace(folder, name) && TryIdentify(descriptor, out type, out id)))
                     Of(id, type).Descriptors.Add(descriptor);
+                else if (target == Target.Socket && thread is null && seen.Add(id))
+                    AddSocket(descriptor, ref process, network);
             }
+        if (process >= 0)
+            Libc.close(process);
         Libc.close(folder);
     }
 
@@ -151,17 +159,35 @@ public sealed unsafe partial class NamespaceScan
         return one ??= new NamespaceFound(Types[type], id);
     }
 
-    static bool TryReadId(int folder, byte* path, out ulong id) => TryReadLink(folder, path, out _, out id, out _);
+    static bool TryReadId(int folder, byte* path, out ulong id) => ReadLink(folder, path, out _, out id) == Target.Namespace;
 
-    static bool TryReadLink(int folder, byte* path, out int type, out ulong id, out bool isPath)
+    /// <summary>What a link in /proc leads to.</summary>
+    enum Target
+    {
+        Other,
+        Namespace,
+        Socket,
+        Path,
+    }
+
+    /// <param name="id">The inode number of a namespace or a socket.</param>
+    static Target ReadLink(int folder, byte* path, out int type, out ulong id)
     {
         type = -1;
         id = 0;
         // Longer than any namespace's: what fills it is a path.
-        byte* target = stackalloc byte[48];
-        nint length = Libc.readlinkat(folder, path, target, 48);
-        isPath = length > 0 && target[0] == '/' && !new ReadOnlySpan<byte>(target, (int)length).StartsWith("/dev/"u8);
-        return length is > 0 and < 48 && TryParseLink(new ReadOnlySpan<byte>(target, (int)length), out type, out id);
+        byte* bytes = stackalloc byte[48];
+        nint length = Libc.readlinkat(folder, path, bytes, 48);
+        if (length <= 0)
+            return Target.Other;
+        var target = new ReadOnlySpan<byte>(bytes, (int)length);
+        if (target[0] == '/')
+            return target.StartsWith("/dev/"u8) ? Target.Other : Target.Path;
+        if (length == 48)
+            return Target.Other;
+        if (TryParseLink(target, out type, out id))
+            return Target.Namespace;
+        return target.StartsWith("socket:["u8) && ProcText.TryNumber(target[8..^1], out id) ? Target.Socket : Target.Other;
     }
 
     /// <summary>A descriptor that was opened by a bind mount is shown as the path of that; only the file itself tells. No server is asked.</summary>

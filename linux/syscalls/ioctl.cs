@@ -23,6 +23,8 @@ public static unsafe partial class Libc
     public const int TIOCGPTPEER = 0x5441;
     /// <summary>&lt;linux/fs.h&gt;: makes this file share the blocks of the one whose descriptor is the argument.</summary>
     public const int FICLONE = 0x40049409;
+    /// <summary>A descriptor of the network namespace that a socket belongs to; EPERM without CAP_NET_ADMIN in it. Linux 4.10.</summary>
+    public const int SIOCGSKNS = 0x894c;
     public const int SIOCGIFFLAGS = 0x8913;
     public const int SIOCSIFFLAGS = 0x8914;
     public const int IFF_UP = 0x1;

@@ -97,6 +97,46 @@ Describe 'Get-Namespace finds what' {
         Get-Namespace -Id $id | Should -BeNullOrEmpty
     }
 
+    It 'only a socket holds' {
+        Add-Type -TypeDefinition @'
+using System;
+using System.Runtime.InteropServices;
+using System.Threading;
+public static class SocketElsewhere
+{
+    [DllImport("libc")] static extern int unshare(int flags);
+    [DllImport("libc")] static extern int socket(int domain, int type, int protocol);
+    [DllImport("libc")] public static extern int close(int fd);
+    // A thread goes into a network namespace of its own, opens a socket there, and ends.
+    public static int Open(int family)
+    {
+        int fd = -1;
+        var thread = new Thread(() => { if (unshare(0x40000000) == 0) fd = socket(family, 2, 0); });
+        thread.Start();
+        thread.Join();
+        return fd;
+    }
+}
+'@
+        # AF_UNIX and AF_INET: of whatever kind.
+        foreach ($family in 1, 2) {
+            $socket = [SocketElsewhere]::Open($family)
+            $socket | Should -BeGreaterThan 0
+            $path = "/proc/$PID/fd/$socket"
+            try {
+                Wait-Until { $script:found = Get-Namespace -Holder Descriptor | Where-Object HolderPath -EQ $path; $script:found }
+                $found = $script:found
+                $found.Type, $found.ProcessId, $found.ProcessCount | Should -Be 'Net', $PID, 0
+                $found.Descriptors | Should -Be $path
+                $found.OwnerId | Should -Be (Get-Namespace -ProcessId $PID -Type User).Id
+                $found | Invoke-NamespaceCommand -ArgumentList readlink, /proc/self/ns/net | Should -Be "net:[$($found.Id)]"
+                (Get-Namespace -Path $path).Id | Should -Be $found.Id
+            }
+            finally { [SocketElsewhere]::close($socket) | Should -Be 0 }
+            Wait-Until { -not (Get-Namespace -Id $found.Id) }
+        }
+    }
+
     It 'only a bind mount inside another mount namespace holds' {
         $null = New-Item "$folder/inner" -ItemType Directory
         $maker = Start-Beside unshare '--mount', 'sh', '-c', "mount -t tmpfs inner $folder/inner && touch $folder/inner/uts && unshare --uts=$folder/inner/uts true && exec sleep 1000"

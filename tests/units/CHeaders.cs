@@ -52,6 +52,7 @@ sealed record CHeaders(string Name, string Text)
         #include <linux/sched.h>
         #include <linux/seccomp.h>
         #include <linux/securebits.h>
+        #include <linux/sockios.h>
         """);
 
     public static readonly CHeaders Kernel = new("kernel", """
