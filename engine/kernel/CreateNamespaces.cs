@@ -20,7 +20,6 @@ public sealed partial class LinuxNamespaces
     {
         var places = PlanCreate(o);
         var helper = engine.Host.FindHelper();
-        var madeFolder = false;
         // What is to be taken away again: psrun does so by itself when it fails, but not when it was killed, or when the failure comes after it.
         List<string> begun = [];
         int? init = null;
@@ -30,11 +29,7 @@ public sealed partial class LinuxNamespaces
             using (FileLock.TakeFolder(engine.Paths.RunRoot))
             {
                 if (o.Folder is null) { NamespaceStore.Prepare(engine.Paths, o.Types); }
-                else if (!Directory.Exists(o.Folder))
-                {
-                    Folders.Make(o.Folder);
-                    madeFolder = true;
-                }
+                else { NamespaceStore.MakeFolder(engine.Paths, FolderOf(o)); }
                 var free = places.Where(place => !System.IO.File.Exists(place)).ToList();
                 init = HelperCall.Run(helper, Arguments(o, places), answer => answer.GetProperty("initPid") is { ValueKind: System.Text.Json.JsonValueKind.Number } pid ? pid.GetInt32() : (int?)null, (id, words) =>
                 {
@@ -51,7 +46,7 @@ public sealed partial class LinuxNamespaces
         catch (Exception e)
         {
             Undo(begun, init);
-            CleanUp(madeFolder ? o.Folder : null);
+            CleanUp(o);
             throw e is LinuxException refused ? NamespaceRefusal.Make(refused, "The namespaces cannot be kept", places[0]) : e;
         }
         return Describe(places, init);
@@ -86,12 +81,13 @@ public sealed partial class LinuxNamespaces
         if (init is { } pid && ProcessStat.TryReadStart(pid, out _, out var start)) { Waiting.Signal(pid, start, Libc.SIGKILL); }
     }
 
-    void CleanUp(string? folder)
+    void CleanUp(NamespaceCreateOptions o)
     {
-        if (folder is not null) { Libc.rmdir(folder); }
         if (!Directory.Exists(engine.Paths.RunRoot)) { return; }
-        using (FileLock.TakeFolder(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths); }
+        using (FileLock.TakeFolder(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths, o.Folder is null ? [] : [FolderOf(o)]); }
     }
+
+    static string FolderOf(NamespaceCreateOptions o) => Path.TrimEndingDirectorySeparator(o.Folder!);
 
     string PathFor(NamespaceCreateOptions o, LinuxNamespaceType type) => Path.Combine(o.Folder ?? NamespaceStore.Folder(engine.Paths, type), o.Folder is null ? o.Name! : File(type));
 

@@ -11,6 +11,8 @@ static class NamespaceStore
 {
     internal const string Networks = "/run/netns";
 
+    const string MarkPrefix = "folder-";
+
     /// <summary>The folder of a type: the kept namespaces in it are called as their files.</summary>
     internal static string Folder(HostPaths paths, LinuxNamespaceType type) =>
         type == LinuxNamespaceType.Net ? Networks : Path.Combine(paths.KeptNamespaces, LinuxNamespaces.File(type));
@@ -59,8 +61,10 @@ static class NamespaceStore
     }
 
     /// <summary>Removes the folders that nothing is kept in any more; <see cref="Networks"/> stays, as ip leaves it. The run lock is held.</summary>
-    internal static void RemoveEmpty(HostPaths paths)
+    /// <param name="folders">Those of the user's choice that something has just gone from: removed where they were made by us.</param>
+    internal static void RemoveEmpty(HostPaths paths, params IEnumerable<string> folders)
     {
+        foreach (var folder in folders) { RemoveMade(paths, folder); }
         foreach (var folder in Folders(paths))
         {
             if (folder == Networks || !IsMount(folder) || Directory.EnumerateFileSystemEntries(folder).Any()) { continue; }
@@ -72,6 +76,47 @@ static class NamespaceStore
     }
 
     static string Elsewhere(HostPaths paths) => Path.Combine(paths.KeptNamespaces, "elsewhere");
+
+    /// <summary>Makes a folder of the user's choice, with its missing parents, and writes down that these are ours. The run lock is held.</summary>
+    internal static void MakeFolder(HostPaths paths, string folder)
+    {
+        var missing = new List<string>();
+        for (var one = folder; one is not null && !Directory.Exists(one); one = Path.GetDirectoryName(one)) { missing.Add(one); }
+        if (missing.Count == 0) { return; }
+        global::Containers.Folders.Make(folder);
+        global::Containers.Folders.Make(Elsewhere(paths));
+        foreach (var one in missing)
+        {
+            if (MarkOf(paths, one) is not { } mark) { continue; }
+            Libc.unlink(mark);
+            LinuxException.Check(Libc.symlinkat(one, Libc.AT_FDCWD, mark), "symlink", mark);
+        }
+    }
+
+    // From the innermost up, as far as they are ours and empty.
+    static void RemoveMade(HostPaths paths, string folder)
+    {
+        for (var one = folder; one is not null && MarkOf(paths, one) is { } mark && new FileInfo(mark).LinkTarget == one; one = Path.GetDirectoryName(one))
+        {
+            if (Libc.rmdir(one) != 0) { break; }
+            Libc.unlink(mark);
+        }
+        // Whoever put something beside the last namespace has the folder now, and one that is gone is nobody's.
+        var links = global::Containers.Folders.Entries(Elsewhere(paths)).ToLookup(name => name.StartsWith(MarkPrefix, StringComparison.Ordinal), name => Path.Combine(Elsewhere(paths), name));
+        var kept = links[false].Select(link => new FileInfo(link).LinkTarget).ToList();
+        foreach (var mark in links[true])
+        {
+            if (new FileInfo(mark).LinkTarget is not { } target || MarkOf(paths, target) != mark || !kept.Exists(place => place?.StartsWith(target + "/", StringComparison.Ordinal) == true)) { Libc.unlink(mark); }
+        }
+    }
+
+    /// <summary>Where it is written down that a folder is ours: by its number and its birth, so that another one of the same name is not. Null when it is not there.</summary>
+    static string? MarkOf(HostPaths paths, string folder)
+    {
+        if (Libc.statx(Libc.AT_FDCWD, folder, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_INO | Libc.STATX_BTIME, out var stat) != 0) { return null; }
+        return Path.Combine(Elsewhere(paths), string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $"{MarkPrefix}{stat.stx_dev_major}-{stat.stx_dev_minor}-{stat.stx_ino}-{stat.stx_btime.tv_sec}-{stat.stx_btime.tv_nsec}"));
+    }
 
     static string Link(HostPaths paths, ulong id) => Path.Combine(Elsewhere(paths), id.ToString(System.Globalization.CultureInfo.InvariantCulture));
 

@@ -73,7 +73,7 @@ public sealed partial class LinuxNamespaces
         }
         if (Directory.Exists(engine.Paths.RunRoot))
         {
-            using (FileLock.TakeFolder(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths); }
+            using (FileLock.TakeFolder(engine.Paths.RunRoot)) { NamespaceStore.RemoveEmpty(engine.Paths, mounts.Select(path => Path.GetDirectoryName(path)!).Distinct()); }
         }
         if (left is not null) { throw NamespaceRefusal.Make(left, "The namespace is not kept any more, but the file that it was mounted on is still there", ns); }
     }

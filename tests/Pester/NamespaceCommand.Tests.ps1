@@ -114,9 +114,27 @@ Describe 'New-Namespace' {
         Invoke-NamespaceCommand "$($store.Folder)/kept/net" -- readlink /proc/self/ns/net | Should -Be "net:[$($made[0].Id)]"
         Push-Location $store.Folder
         try { Invoke-NamespaceCommand ./kept/uts -- readlink /proc/self/ns/uts | Should -Be "uts:[$($made[1].Id)]" } finally { Pop-Location }
-        $made | Remove-Namespace
-        Get-ChildItem "$($store.Folder)/kept" | Should -BeNullOrEmpty
+        $made[0, 1] | Remove-Namespace
+        (Get-ChildItem "$($store.Folder)/kept").Name | Should -Be 'mnt'
+        $made[2] | Remove-Namespace
         Get-Mounted | Should -BeNullOrEmpty
+    }
+
+    It 'takes a folder that it has made away with the last of them, and no other' {
+        $top = "$($store.Folder)/folders"
+        $null = New-Item "$top/own" -ItemType Directory
+        $made = @(New-Namespace -Path "$top/a/b" -Type Uts) + (New-Namespace -Path "$top/a/b" -Type Ipc) + (New-Namespace -Path "$top/own/" -Type Uts) + (New-Namespace -Path "$top/full" -Type Uts)
+        Set-Content "$top/full/note" 'not ours'
+        $made | Remove-Namespace
+        (Get-ChildItem $top -Recurse).FullName | Should -Be "$top/full", "$top/own", "$top/full/note"
+        # A folder that somebody else uses since is theirs, and what could not be made leaves none.
+        Remove-Item "$top/full/note"
+        New-Namespace -Path "$top/full" -Type Uts | Remove-Namespace
+        Test-Path "$top/full" | Should -BeTrue
+        Get-ErrorIdOf { New-Namespace -Path "$top/c/d" -Type Time -TimeOffset @{ Monotonic = -1e9 } } | Should -Be 'HostRefused'
+        Test-Path "$top/c" | Should -BeFalse
+        Get-Mounted | Should -BeNullOrEmpty
+        Test-Path "$env:CONTAINERS_RUN/ns" | Should -BeFalse
     }
 
     It 'does not make a mount namespace in a folder whose mounts are shared' {

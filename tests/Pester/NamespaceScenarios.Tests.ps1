@@ -328,9 +328,10 @@ Describe 'What goes wrong' {
             (New-Namespace -Path $folder/elsewhere -Type Net).HolderPath
             Get-Namespace -Path $folder/elsewhere/net | Remove-Namespace
             Remove-Namespace $mark-ro
+            Test-Path $folder/elsewhere
             @(Get-Namespace | Where-Object { "`$(`$_.BindMounts)" -match '$mark' }).Count
 "@
-        $seen | Should -Be 'HostRefused', 'ResourceUnavailable', 'StoreUnavailable', 'HostRefused', '0', 'elsewhere', "$folder/elsewhere/net", '0'
+        $seen | Should -Be 'HostRefused', 'ResourceUnavailable', 'StoreUnavailable', 'HostRefused', '0', 'elsewhere', "$folder/elsewhere/net", 'False', '0'
     }
 
     It 'is HostRefused when a kept one goes but its file stays' {
