@@ -4,6 +4,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/r
 export DOTNET_ROOT=/opt/dotnet DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_TieredPGO=0
 export CONTAINERS_TEST_SLOW=1
 export PSRUN=/opt/psrun/psrun CONTAINERS_PSRUN=/opt/psrun/psrun
+[ ! -s /opt/runtime ] || export CONTAINERS_TEST_RUNTIME=$(cat /opt/runtime)
 cd /root
 uname -a
 stat -f -c 'control groups: %T' /sys/fs/cgroup

@@ -2,7 +2,7 @@
 # Runs the runtime tests on another kind of host: Debian with its cloud kernel and systemd, and with the v2 tree of control groups alone, in qemu's software emulation.
 #   run.sh WORK-FOLDER PSRUN TESTS-FOLDER
 # What passes and fails is in WORK-FOLDER/results.trx, what the machine said in WORK-FOLDER/console.log. Ends with one line of counts.
-# CONTAINERS_VM_FILTER: a filter of `dotnet vstest` in place of all tests. CONTAINERS_VM_HOURS: when to give up.
+# CONTAINERS_VM_FILTER: a filter of `dotnet vstest` in place of all tests. CONTAINERS_VM_HOURS: when to give up. CONTAINERS_VM_RUNTIME: runc or crun in psrun's place.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 work=$1 psrun=$2 tests=$3
@@ -27,6 +27,7 @@ rm -rf "$work/tree/opt/tests"; cp -a "$tests" "$work/tree/opt/tests"
 install -D -m 755 "$psrun" "$work/tree/opt/psrun/psrun"
 install -m 755 "$here/inside.sh" "$work/tree/opt/inside.sh"
 printf '%s' "${CONTAINERS_VM_FILTER:-FullyQualifiedName!~PodmanTests&FullyQualifiedName!~ContainerdTests&FullyQualifiedName!~DockerTests}" >"$work/tree/opt/filter"
+printf '%s' "${CONTAINERS_VM_RUNTIME:-}" >"$work/tree/opt/runtime"
 rm -f "$work/disk"
 mke2fs -q -t ext4 -d "$work/tree" "$work/disk" 3G
 
