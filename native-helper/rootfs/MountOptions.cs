@@ -12,6 +12,8 @@ sealed class MountOptions
     public ulong RecursiveSet, RecursiveClear;
     public bool Bind, Recursive;
     public bool IdMap, RecursiveIdMap;
+    /// <summary>Nothing is mounted: what is there at the target is changed.</summary>
+    public bool Remount;
     /// <summary>A tmpfs begins with what it covers.</summary>
     public bool CopyUp;
     public ulong Propagation;
@@ -35,8 +37,8 @@ sealed class MountOptions
     /// <summary>Every option that is understood, for `features`; what is not among them goes to the file system.</summary>
     public static List<string> Names()
     {
-        List<string> names = ["async", "bind", "defaults", "dirsync", "idmap", "lazytime", "mand", "nolazytime", "nomand", "private", "rbind", "ridmap", "rprivate", "rshared", "rslave",
-            "runbindable", "shared", "slave", "sync", "tmpcopyup", "unbindable"];
+        List<string> names = ["async", "bind", "defaults", "dirsync", "idmap", "lazytime", "loud", "mand", "nolazytime", "nomand", "private", "rbind", "remount", "ridmap", "rprivate", "rshared",
+            "rslave", "runbindable", "shared", "silent", "slave", "sync", "tmpcopyup", "unbindable"];
         foreach (string name in (ReadOnlySpan<string>)["atime", "dev", "diratime", "exec", "noatime", "nodev", "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid",
             "nosymfollow", "relatime", "ro", "rw", "strictatime", "suid", "symfollow"])
         {
@@ -60,7 +62,11 @@ sealed class MountOptions
             case "async": SuperblockFlags.Remove("sync"); return;
             case "nomand": SuperblockFlags.Remove("mand"); return;
             case "nolazytime": SuperblockFlags.Remove("lazytime"); return;
-            case "silent" or "loud" or "iversion" or "noiversion": return;
+            // What the kernel writes into its own log.
+            case "silent" or "loud": return;
+            case "iversion" or "noiversion":
+                Log.Warning($"mounts: {destination}: option \"{option}\" is left out: file systems decide by themselves whether they count changes");
+                return;
             case "private" or "rprivate": SetPropagation(Libc.MS_PRIVATE, option); return;
             case "shared" or "rshared": SetPropagation(Libc.MS_SHARED, option); return;
             case "slave" or "rslave": SetPropagation(Libc.MS_SLAVE, option); return;
@@ -68,8 +74,7 @@ sealed class MountOptions
             case "idmap": IdMap = true; return;
             case "ridmap": IdMap = RecursiveIdMap = true; return;
             case "tmpcopyup": CopyUp = true; return;
-            case "remount":
-                throw new PsrunException($"mounts: {destination}: option \"{option}\" is not supported");
+            case "remount": Remount = true; return;
         }
         if (TryAttribute(option, out ulong set, out ulong clear))
         {

@@ -19,9 +19,14 @@ static unsafe class Mounts
         string destination = Required(mount.Destination, "mounts: destination is missing");
         MountOptions options = MountOptions.Parse(destination, mount.Options);
         options.Label = label;
-        if (options.CopyUp && (mount.Type != "tmpfs" || options.Bind))
+        if (options.CopyUp && (mount.Type != "tmpfs" || options.Bind || options.Remount))
             throw new PsrunException($"mounts: {destination}: option \"tmpcopyup\" means nothing but for a tmpfs");
         bool bind = options.Bind || mount.Type == "bind";
+        if (options.Remount)
+        {
+            AddRemount(plan, root, destination, options, bind);
+            return;
+        }
         int inProc = ProcTargets.Check(destination, mount.Type ?? "", bind ? Required(mount.Source, $"mounts: {destination}: source is missing") : null, bind);
         if (bind)
         {
@@ -100,6 +105,27 @@ static unsafe class Mounts
         FinishAndClose(plan, tree, options, words);
     }
 
+    /// <summary>
+    /// Changes what is mounted at the target: the mount's own attributes and, unless it is a bind mount, the file system's options, which all of its mounts share. What
+    /// the options do not name stays as it is.
+    /// </summary>
+    static void AddRemount(Plan plan, nint* root, string destination, MountOptions options, bool bind)
+    {
+        string words = $"remount {destination}";
+        nint* target = Target(plan, root, destination, words);
+        if (!bind)
+        {
+            nint* fs = plan.Open(words, Libc.SYS_fspick, target, plan.Text(""), Libc.FSPICK_CLOEXEC | Libc.FSPICK_EMPTY_PATH);
+            if ((options.Clear & (ulong)Libc.MOUNT_ATTR_RDONLY) != 0)
+                options.SuperblockFlags.Add("rw");
+            AddOptions(plan, fs, words, options);
+            plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_CMD_RECONFIGURE);
+            plan.Close(fs);
+        }
+        SetAttributes(plan, words, target, options.Set, options.Clear, recursive: false);
+        FinishAndClose(plan, target, options, words);
+    }
+
     static bool HasMode(MountOptions options) => options.Data.Exists(o => o.StartsWith("mode=", StringComparison.Ordinal));
 
     /// <summary>A tmpfs without a mode has that of the folder which it covers, as with runc; with tmpcopyup it is filled before. It becomes read-only after that.</summary>
@@ -146,6 +172,20 @@ static unsafe class Mounts
     {
         nint* fs = plan.Open(words, Libc.SYS_fsopen, plan.Text(type), Libc.FSOPEN_CLOEXEC);
         plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text("source"), plan.Text(source));
+        AddOptions(plan, fs, words, options);
+        MountLabelWay way = options.Label == null ? MountLabelWay.None : SelinuxLabel.WayOf(type);
+        if (way == MountLabelWay.Context && !SelinuxLabel.IsNamedBy(options.Data))
+            plan.Call($"{words}: linux.mountLabel: {options.Label}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text("context"), plan.Text(options.Label!));
+        plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_CMD_CREATE);
+        nint* made = plan.Open(words, Libc.SYS_fsmount, fs, Libc.FSMOUNT_CLOEXEC, options.Set);
+        plan.Close(fs);
+        if (way == MountLabelWay.Attribute)
+            Selinux.AddAttribute(plan, made, words, options.Label!);
+        return made;
+    }
+
+    static void AddOptions(Plan plan, nint* fs, string words, MountOptions options)
+    {
         foreach (string flag in options.SuperblockFlags)
             plan.Call($"{words}: option {flag}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_FLAG, plan.Text(flag));
         foreach (string option in options.Data)
@@ -156,15 +196,6 @@ static unsafe class Mounts
             else
                 plan.Call($"{words}: option {option}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text(option[..equals]), plan.Text(option[(equals + 1)..]));
         }
-        MountLabelWay way = options.Label == null ? MountLabelWay.None : SelinuxLabel.WayOf(type);
-        if (way == MountLabelWay.Context && !SelinuxLabel.IsNamedBy(options.Data))
-            plan.Call($"{words}: linux.mountLabel: {options.Label}", Libc.SYS_fsconfig, fs, Libc.FSCONFIG_SET_STRING, plan.Text("context"), plan.Text(options.Label!));
-        plan.Call(words, Libc.SYS_fsconfig, fs, Libc.FSCONFIG_CMD_CREATE);
-        nint* made = plan.Open(words, Libc.SYS_fsmount, fs, Libc.FSMOUNT_CLOEXEC, options.Set);
-        plan.Close(fs);
-        if (way == MountLabelWay.Attribute)
-            Selinux.AddAttribute(plan, made, words, options.Label!);
-        return made;
     }
 
     /// <summary>Makes the target inside the root and moves the detached mount onto it.</summary>

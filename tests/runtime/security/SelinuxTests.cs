@@ -19,7 +19,10 @@ public sealed class SelinuxTests : RuntimeTest
     /// <summary>In all policies that come from the reference policy.</summary>
     const string ForFiles = "system_u:object_r:tmp_t" + Categories;
 
-    static Bundle With(Bundle bundle) => bundle.Change(b => b.Process["selinuxLabel"] = Label);
+    static Bundle With(Bundle bundle) => Free(bundle).Change(b => b.Process["selinuxLabel"] = Label);
+
+    /// <summary>A change of label that no_new_privs stands in the way of is another rule of the policy's.</summary>
+    static Bundle Free(Bundle bundle) => bundle.Change(b => b.Process["noNewPrivileges"] = false);
 
     [HostFact]
     public void The_program_and_an_exec_run_under_the_label_and_so_does_their_keyring()
@@ -37,7 +40,7 @@ public sealed class SelinuxTests : RuntimeTest
 
         var (id, _) = Start(With(Keys(Sleeper())));
         Assert.Equal([Label, Label], Said(Runtime.Exec(id, "/bin/sh", "-c", script)));
-        var (free, _) = Start(Keys(Sleeper()));
+        var (free, _) = Start(Free(Keys(Sleeper())));
         Assert.DoesNotContain(Categories, Runtime.Exec(free, "/bin/sh", "-c", script).Ends(0).Stdout);
         Assert.Equal(Label, Said(Runtime.Exec(free, "--process-label", Label, "--", "cat", "/proc/self/attr/current"))[0]);
     }

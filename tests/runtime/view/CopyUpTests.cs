@@ -74,7 +74,7 @@ public sealed class CopyUpTests : RuntimeTest
     public void A_remount_is_refused_by_name()
     {
         if (!UnderTest.IsRunc)
-            Assert.Contains("remount", Run(NewBundle().Args("true").Mount("/proc", "proc", "proc", "remount")).Ends(1).Stderr);
+            Assert.Contains("tmpcopyup", Run(NewBundle().Args("true").Mount("/dev/shm", "tmpfs", "tmpfs", "remount", "tmpcopyup")).Ends(1).Stderr);
         AssertNothingLeft();
     }
 }

@@ -304,4 +304,36 @@ public sealed class MountTests : RuntimeTest
         if (option == "nosuid")
             Assert.Equal("1777\n", Run(NewBundle().Args("stat", "-c", "%a", "/missing").Mount("/missing", "tmpfs", "tmpfs", option).Change(b => b.Config["root"]!["readonly"] = false)).Ends(0).Stdout);
     }
+
+    static string Options(Result result, string target, bool fileSystems) =>
+        result.Ends(0).Lines.Last(line => line.Split(' ')[4] == target).Split(' ') is var fields && fileSystems ? fields[^1] : fields[5];
+
+    [RuntimeFact(NotUnderRunc = "it gives the source of a bind mount to mount(2) once more", NotUnderCrun = "it knows remount for bind mounts alone")]
+    public void A_remount_changes_what_is_there()
+    {
+        var bundle = NewBundle().Args("cat", "/proc/self/mountinfo").Mount("/both", "bind", Folder, "bind", "nosuid")
+            .Mount("/dev/shm", "tmpfs", "shm", "remount", "ro", "size=8k", "noatime").Mount("/both", "bind", Folder, "bind", "remount", "ro", "nodev");
+        var result = Run(bundle);
+        Assert.Contains("size=8k", Options(result, "/dev/shm", fileSystems: true));
+        Assert.StartsWith("ro", Options(result, "/dev/shm", fileSystems: true));
+        // What was not named stays.
+        foreach (var option in (string[])["ro", "nosuid", "nodev", "noexec", "noatime"])
+            Assert.Contains(option, Options(result, "/dev/shm", fileSystems: false).Split(','));
+        foreach (var option in (string[])["ro", "nosuid", "nodev"])
+            Assert.Contains(option, Options(result, "/both", fileSystems: false).Split(','));
+        // A bind mount's file system is the host's.
+        Assert.StartsWith("rw", Options(result, "/both", fileSystems: true));
+
+        Assert.StartsWith("rw", Options(Run(NewBundle().Args("cat", "/proc/self/mountinfo").Mount("/tmpfs", "tmpfs", "tmpfs", "ro").Mount("/tmpfs", "tmpfs", "tmpfs", "remount", "rw")),
+            "/tmpfs", fileSystems: false));
+    }
+
+    [RuntimeTheory(NotUnderRunc = "it fails in words of its own", NotUnderCrun = "it fails in words of its own")]
+    [InlineData("/work", "no mount is there")]
+    [InlineData("/absent", "nothing is there")]
+    public void A_remount_of_what_is_no_mount_is_refused_by_name(string target, string why)
+    {
+        Assert.True(Run(NewBundle().Args("true").Mount(target, "tmpfs", "tmpfs", "remount", "ro")).Ends(1).Stderr.Contains("remount " + target), why);
+        AssertNothingLeft();
+    }
 }
