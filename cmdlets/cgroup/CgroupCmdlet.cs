@@ -134,14 +134,6 @@ public abstract class CgroupCmdlet : TargetCmdlet
     /// <summary>What to do for one unit of systemd; the same as for its group where nothing is written.</summary>
     protected virtual void ProcessUnit(string unit) => Process(Engine.Cgroups.PathOfUnit(unit), unit);
 
-    /// <summary>Says what does to a unit what we do to a group, since systemd alone writes the groups of its units.</summary>
-    protected void RefuseUnit(string unit, string command)
-    {
-        // What is not there is said first.
-        string path = Engine.Cgroups.PathOfUnit(unit);
-        throw new ContainerException(ErrorIds.NotSupported, $"-Unit {unit}: systemd alone writes the groups of its units, such as {path}. Use {command} {unit}.", unit, ContainerErrorCategory.NotImplemented);
-    }
-
     /// <summary>What killing a group would write, and whom it would meet now.</summary>
     protected IEnumerable<string> KillPlan(string path)
         => Engine.Cgroups.PlanKill(path).Concat(Engine.Cgroups.Processes(path, recurse: true)

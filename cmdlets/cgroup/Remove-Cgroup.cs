@@ -19,5 +19,10 @@ public sealed class RemoveCgroupCommand : ActingGroupCmdlet
             Engine.Cgroups.Remove(plan);
     }
 
-    protected override void ProcessUnit(string unit) => RefuseUnit(unit, "systemctl stop");
+    protected override void ProcessUnit(string unit)
+    {
+        // What is not there is said first.
+        string path = Engine.Cgroups.PathOfUnit(unit);
+        throw new ContainerException(ErrorIds.NotSupported, $"-Unit {unit}: systemd makes and removes the groups of its units, such as {path}. Use systemctl stop {unit}.", unit, ContainerErrorCategory.NotImplemented);
+    }
 }

@@ -18,5 +18,12 @@ public sealed class ResumeCgroupCommand : ActingGroupCmdlet
             WriteObject(now);
     }
 
-    protected override void ProcessUnit(string unit) => RefuseUnit(unit, "systemctl thaw");
+    protected override void ProcessUnit(string unit)
+    {
+        if (!ShouldWrite(unit, Engine.Cgroups.PlanFreezeUnit(unit, frozen: false)))
+            return;
+        Cgroup now = Engine.Cgroups.ThawUnit(unit);
+        if (PassThru)
+            WriteObject(now);
+    }
 }

@@ -18,5 +18,12 @@ public sealed class SuspendCgroupCommand : ActingGroupCmdlet
             WriteObject(now);
     }
 
-    protected override void ProcessUnit(string unit) => RefuseUnit(unit, "systemctl freeze");
+    protected override void ProcessUnit(string unit)
+    {
+        if (!ShouldWrite(unit, Engine.Cgroups.PlanFreezeUnit(unit, frozen: true)))
+            return;
+        Cgroup now = Engine.Cgroups.FreezeUnit(unit);
+        if (PassThru)
+            WriteObject(now);
+    }
 }

@@ -54,6 +54,34 @@ public sealed partial class ContainerCgroups
         AskOfUnit(plan.Unit, ["unit", "set", .. plan.Runtime ? ["--runtime"] : Array.Empty<string>(), .. plan.Properties.SelectMany(property => new[] { "--property", property }), "--", plan.Unit]);
     }
 
+    /// <summary>Lets systemd stop all processes of a unit, until <see cref="ThawUnit"/>.</summary>
+    /// <exception cref="ContainerException"><c>CgroupNotSupported</c>: not on the v2 tree, or an old systemd; <c>CgroupProtected</c>; as <see cref="PathOfUnit"/>.</exception>
+    public Cgroup FreezeUnit(string unit) => FreezeUnit(unit, frozen: true);
+
+    /// <summary>Lets them go on.</summary>
+    /// <exception cref="ContainerException">As <see cref="FreezeUnit(string)"/>.</exception>
+    public Cgroup ThawUnit(string unit) => FreezeUnit(unit, frozen: false);
+
+    Cgroup FreezeUnit(string unit, bool frozen)
+    {
+        PlanFreezeUnit(unit, frozen);
+        var name = SystemdUnit.FullName(unit)!;
+        var path = AskOfUnit(name, ["unit", frozen ? "freeze" : "thaw", "--", name]);
+        return Guard(name, () => Describe(Find(path)));
+    }
+
+    /// <summary>The call that <see cref="FreezeUnit(string)"/> or <see cref="ThawUnit"/> makes.</summary>
+    /// <exception cref="ContainerException">As <see cref="PathOfUnit"/>; <c>CgroupProtected</c>.</exception>
+    public IReadOnlyList<string> PlanFreezeUnit(string unit, bool frozen)
+    {
+        var path = PathOfUnit(unit);
+        return Guard(unit, () =>
+        {
+            if (frozen) { RefuseProtected(Find(path), "frozen"); }
+            return new[] { frozen ? "FreezeUnit" : "ThawUnit" };
+        });
+    }
+
     CgroupUnitPlan PlanOfUnit(string unit, Func<ControlGroup, CgroupLimitChange> changeOf, bool runtime)
     {
         var path = PathOfUnit(unit);
@@ -90,6 +118,7 @@ public sealed partial class ContainerCgroups
         "UnitNotFound" => UnitNotFound(unit),
         "NotPermitted" => new ContainerException(ErrorIds.CgroupNotPermitted, $"Unit '{unit}': {words}. Be root: systemd lets nobody else change its units.", unit, ContainerErrorCategory.PermissionDenied),
         "Refused" => new ContainerException(ErrorIds.CgroupLimitRefused, $"Unit '{unit}': {words}. Nothing of it was changed; systemctl --version tells how old this systemd is.", unit, ContainerErrorCategory.InvalidOperation),
+        "NotSupported" => new ContainerException(ErrorIds.CgroupNotSupported, $"Unit '{unit}': {words}. systemd freezes units on the v2 tree alone, from its version 246 on.", unit, ContainerErrorCategory.NotImplemented),
         "SystemdUnavailable" => new ContainerException(ErrorIds.SystemdNotRunning, $"Unit '{unit}': {words}. Its group can be named by -Path all the same, such as /system.slice/{unit}.", unit, ContainerErrorCategory.ResourceUnavailable),
         _ => new ContainerException(ErrorIds.ShimFailed, $"Unit '{unit}': psrun could not ask systemd: {words}.", unit, ContainerErrorCategory.InvalidOperation),
     };

@@ -35,7 +35,7 @@ static class Commands
         "pack" => (PackVerb.Known, "FOLDER [FILE]"),
         "copy" => (CopyVerb.Known, "FOLDER TARGET"),
         "namespace" => (NamespaceVerb.Known, "new|exec [PROGRAM ARGUMENT...]"),
-        "unit" => (Systemd.UnitVerb.Known, "show|set UNIT"),
+        "unit" => (Systemd.UnitVerb.Known, "show|set|freeze|thaw UNIT"),
         "shim" => (["run-dir=", "serve"], ""),
         "help" => ([], "[COMMAND]"),
         _ => null,

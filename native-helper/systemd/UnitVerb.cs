@@ -5,7 +5,7 @@ using Psrun.Shim;
 namespace Psrun.Systemd;
 
 /// <summary>
-/// unit show, unit set: a unit of systemd's, for callers that speak no D-Bus. Prints one line, {"loadState":…,"activeState":…,"controlGroup":…} or {"error":{…}}.
+/// unit show, set, freeze, thaw: a unit of systemd's, for callers that speak no D-Bus. Prints one line, {"loadState":…,"activeState":…,"controlGroup":…} or {"error":{…}}.
 /// </summary>
 static class UnitVerb
 {
@@ -18,13 +18,13 @@ static class UnitVerb
     {
         Options options = Options.Parse(args, Known, limit: int.MaxValue, out int used);
         // After --: a name may begin with a dash, as that of the root slice.
-        if ((List<string>)[.. options.Arguments, .. args[used..]] is not [("show" or "set") and { } verb, { } unit])
-            throw new PsrunException("unit: needs show or set, and one unit");
+        if ((List<string>)[.. options.Arguments, .. args[used..]] is not [("show" or "set" or "freeze" or "thaw") and { } verb, { } unit])
+            throw new PsrunException("unit: needs show, set, freeze or thaw, and one unit");
         var properties = new List<SystemdProperty>();
         foreach (string assignment in options.Values("property"))
             properties.Add(Read(assignment));
-        if (verb == "show" ? properties.Count > 0 || options.Has("runtime") : properties.Count == 0)
-            throw new PsrunException(verb == "show" ? "unit show: takes no options" : "unit set: needs --property");
+        if (verb == "set" ? properties.Count == 0 : properties.Count > 0 || options.Has("runtime"))
+            throw new PsrunException(verb == "set" ? "unit set: needs --property" : $"unit {verb}: takes no options");
         byte[] answer;
         int status = 1;
         try
@@ -32,6 +32,8 @@ static class UnitVerb
             using SdBus bus = SdBus.Open(user: false);
             if (verb == "set")
                 SystemdDriver.SetProperties(bus, unit, options.Has("runtime"), properties);
+            else if (verb != "show")
+                Freeze(bus, unit, verb == "freeze");
             // Also after a change: systemd answers this one when it has written the files.
             answer = Show(bus, unit);
             status = 0;
@@ -46,6 +48,14 @@ static class UnitVerb
         }
         Log.Write(1, [.. answer, (byte)'\n']);
         return status;
+    }
+
+    /// <summary>systemd answers when all processes stand still, or go on.</summary>
+    static void Freeze(SdBus bus, string unit, bool frozen)
+    {
+        using BusMessage call = bus.Call(frozen ? "FreezeUnit" : "ThawUnit");
+        call.Append(unit);
+        bus.Send(call, unit).Dispose();
     }
 
     static byte[] Show(SdBus bus, string unit)
@@ -83,7 +93,8 @@ static class UnitVerb
     {
         "org.freedesktop.systemd1.NoSuchUnit" => "UnitNotFound",
         "org.freedesktop.DBus.Error.AccessDenied" or "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" => "NotPermitted",
-        "org.freedesktop.DBus.Error.InvalidArgs" or "org.freedesktop.DBus.Error.PropertyReadOnly" or "org.freedesktop.DBus.Error.UnknownProperty" => "Refused",
+        "org.freedesktop.DBus.Error.NotSupported" or "org.freedesktop.DBus.Error.UnknownMethod" => "NotSupported",
+        "org.freedesktop.systemd1.UnitInactive" or "org.freedesktop.systemd1.UnitBusy" or "org.freedesktop.DBus.Error.InvalidArgs" or "org.freedesktop.DBus.Error.PropertyReadOnly" or "org.freedesktop.DBus.Error.UnknownProperty" => "Refused",
         _ => "SystemdUnavailable",
     };
 

@@ -83,6 +83,18 @@ public sealed class UnitTests : RuntimeTest
     }
 
     [BusFact]
+    public void A_unit_stands_still_and_goes_on()
+    {
+        using FakeSystemd systemd = Bus();
+        Assert.Contains("\"controlGroup\":\"/system.slice/web.service\"", Ask(systemd, "freeze", "web.service").Ends(0).Stdout);
+        Ask(systemd, "thaw", "web.service").Ends(0);
+        Assert.Equal(["FreezeUnit", "ThawUnit"], systemd.Changes.Select(change => change.Properties[0]));
+        Assert.Equal("UnitNotFound", ErrorOf(Ask(systemd, "freeze", "none.service")));
+        systemd.Refusal = "org.freedesktop.DBus.Error.NotSupported";
+        Assert.Equal("NotSupported", ErrorOf(Ask(systemd, "freeze", "web.service")));
+    }
+
+    [BusFact]
     public void Without_a_bus_it_says_so()
     {
         var result = Runtime.Do(new SpawnOptions { Environment = { ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=" + Path.Combine(Folder, "none") } }, "unit", "show", "web.service");
@@ -97,6 +109,7 @@ public sealed class UnitTests : RuntimeTest
     [InlineData("unit", "stop", "a.service")]
     [InlineData("unit", "show", "a.service", "b.service")]
     [InlineData("unit", "show", "--runtime", "a.service")]
+    [InlineData("unit", "thaw", "--property", "TasksMax=5", "a.service")]
     [InlineData("unit", "set", "a.service")]
     [InlineData("unit", "set", "--property", "ExecStart=x", "a.service")]
     [InlineData("unit", "set", "--property", "MemoryMax=1G", "a.service")]
@@ -147,6 +160,16 @@ public sealed class UnitTests : RuntimeTest
             Change(unit, host, group, ["--runtime"], group.Clearing([CgroupLimitName.Memory, CgroupLimitName.ProcessLimit]));
             Assert.Null(group.ReadLimits().Pids);
             Assert.Null(group.ReadLimits().Memory);
+
+            if (host.Kind == CgroupKind.V2)
+            {
+                Runtime.Do("unit", "freeze", unit).Ends(0);
+                Assert.True(group.Frozen);
+                Runtime.Do("unit", "thaw", unit).Ends(0);
+                Assert.False(group.Frozen);
+            }
+            else
+                Assert.Equal("NotSupported", ErrorOf(Runtime.Do("unit", "freeze", unit)));
 
             Change(unit, host, group, [], new CgroupLimitChange { ProcessLimit = 44 });
             Assert.NotEmpty(Directory.GetFiles($"/etc/systemd/system.control/{unit}.d"));

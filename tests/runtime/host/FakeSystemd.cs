@@ -140,12 +140,15 @@ sealed class FakeSystemd : IDisposable
                 };
                 return value is null ? Write(call, Error, "s", w => w.Text("Unknown property"), "org.freedesktop.DBus.Error.UnknownProperty")
                     : Write(call, Return, "v", w => w.Signature("s").Text(value));
-            case "SetUnitProperties" when Refusal is { } refusal:
+            case "SetUnitProperties" or "FreezeUnit" or "ThawUnit" when Refusal is { } refusal:
                 return Write(call, Error, "s", w => w.Text("That is refused"), refusal);
-            case "SetUnitProperties" when !Units.ContainsKey((string)call.Body[0]):
+            case "SetUnitProperties" or "FreezeUnit" or "ThawUnit" when !Units.ContainsKey((string)call.Body[0]):
                 return Write(call, Error, "s", w => w.Text($"Unit {call.Body[0]} not found."), "org.freedesktop.systemd1.NoSuchUnit");
             case "SetUnitProperties":
                 Changes.Add(((string)call.Body[0], (bool)call.Body[1], [.. ((object[])call.Body[2]).Cast<object[]>().Select(property => $"{property[0]}={Words(property[1])}")]));
+                return Write(call, Return, "", _ => { });
+            case "FreezeUnit" or "ThawUnit":
+                Changes.Add(((string)call.Body[0], true, [call.Name]));
                 return Write(call, Return, "", _ => { });
             default:
                 return Write(call, Error, "s", w => w.Text($"{call.Of}.{call.Name}"), "org.freedesktop.DBus.Error.UnknownMethod");
