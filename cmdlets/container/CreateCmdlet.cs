@@ -101,6 +101,12 @@ public abstract class CreateCmdlet : TenantCmdlet
     public object? UserNamespace { get; set; }
 
     [Parameter]
+    public string[]? UidMap { get; set; }
+
+    [Parameter]
+    public string[]? GidMap { get; set; }
+
+    [Parameter]
     [ArgumentCompleter(typeof(CapabilityCompleter))]
     public string[]? AddCapability { get; set; }
 
@@ -169,6 +175,8 @@ public abstract class CreateCmdlet : TenantCmdlet
         UtsNamespace = Choice(UtsNamespace, LinuxNamespaceType.Uts),
         CgroupNamespace = Choice(CgroupNamespace, LinuxNamespaceType.Cgroup),
         UserNamespace = Choice(UserNamespace, LinuxNamespaceType.User),
+        UidMap = UidMap?.Select(NamespaceIdMap.Parse).ToList(),
+        GidMap = GidMap?.Select(NamespaceIdMap.Parse).ToList(),
         AddCapability = AddCapability,
         DropCapability = DropCapability,
         Privileged = Privileged,

@@ -99,6 +99,12 @@ public sealed class ContainerCreateOptions
     /// <summary><c>host</c> (default) or a path; a private one needs id maps, which do not exist yet.</summary>
     public NamespaceChoice? UserNamespace { get; set; }
 
+    /// <summary>The ids of a private user namespace. The container's files belong to its own root then, by a mount that maps ids; on disk they keep their owners.</summary>
+    public IReadOnlyList<NamespaceIdMap>? UidMap { get; set; }
+
+    /// <summary>The same for groups; <see cref="UidMap"/> by default, and the other way round.</summary>
+    public IReadOnlyList<NamespaceIdMap>? GidMap { get; set; }
+
     /// <summary>Names with or without <c>CAP_</c>, or <c>ALL</c>.</summary>
     public IReadOnlyList<string>? AddCapability { get; set; }
 

@@ -30,6 +30,9 @@ sealed class ContainerRecord
     /// <summary>The driver of the writable layer; null is overlayfs.</summary>
     public string? Snapshotter { get; set; }
 
+    /// <summary>The root is mounted with the maps of the spec's user namespace.</summary>
+    public bool IdMapped { get; set; }
+
     /// <summary>Folders of the image that the container has of its own, <c>volumes/0</c> and on; null for none.</summary>
     public List<string>? Volumes { get; set; }
 

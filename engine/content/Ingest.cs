@@ -15,6 +15,7 @@ sealed class Ingest : IDisposable
     readonly string algorithm;
     readonly bool keep;
     bool done;
+    bool refused;
 
     Ingest(HostPaths paths, string path, FileLock file, string algorithm, bool keep)
     {
@@ -57,7 +58,12 @@ sealed class Ingest : IDisposable
     internal void Write(ReadOnlySpan<byte> content)
     {
         try { RandomAccess.Write(file.Handle, content, Length); }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(path, e); }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Half of what does not fit would keep the disk full.
+            refused = true;
+            throw Folders.Unavailable(path, e);
+        }
         hash.AppendData(content);
         Length += content.Length;
     }
@@ -113,7 +119,7 @@ sealed class Ingest : IDisposable
     {
         hash.Dispose();
         // There is nothing to go on with where nothing is.
-        if (!done && (!keep || Length == 0)) { Remove(); }
+        if (!done && (!keep || refused || Length == 0)) { Remove(); }
         file.Dispose();
     }
 }

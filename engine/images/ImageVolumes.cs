@@ -35,8 +35,9 @@ static class ImageVolumes
 
     /// <summary>The mounts of these volumes.</summary>
     /// <param name="folder">The container's.</param>
-    internal static IEnumerable<ContainerMount> Mounts(IReadOnlyList<string> volumes, string folder) =>
-        volumes.Select((path, i) => new ContainerMount { Type = ContainerMountType.Bind, Source = Folder(folder, i), Target = path });
+    /// <param name="mapped">With the maps of the container's user namespace, as its root.</param>
+    internal static IEnumerable<ContainerMount> Mounts(IReadOnlyList<string> volumes, string folder, bool mapped) =>
+        volumes.Select((path, i) => new ContainerMount { Type = ContainerMountType.Bind, Source = Folder(folder, i), Target = path, Options = mapped ? ["idmap"] : [] });
 
     internal static string Folder(string folder, int number) => Path.Combine(folder, "volumes", $"{number}");
 

@@ -118,13 +118,20 @@ static class OverlayProbe
     static string? Ask(HostPaths paths)
     {
         Folders.Make(paths.Snapshots);
-        var folder = Path.Combine(paths.Snapshots, ".del-probe" + Names.Random());
+        // As a layer that is being unpacked: left alone while its lock is held, and swept when its maker was killed.
+        var name = "probe" + Names.Random();
+        var folder = Path.Combine(paths.Snapshots, ".new-" + name);
+        using var held = FileLock.Take(Path.Combine(paths.Snapshots, ".lock-" + name));
         try
         {
-            foreach (var name in new[] { "lower", "upper", "work" }) { Folders.Make(Path.Combine(folder, name)); }
+            foreach (var one in new[] { "lower", "upper", "work" }) { Folders.Make(Path.Combine(folder, one)); }
             return Mount(folder);
         }
-        finally { Folders.RemoveTree(folder); }
+        finally
+        {
+            Folders.RemoveTree(folder);
+            held.RemoveAndDispose();
+        }
     }
 
     static string? Mount(string folder)
@@ -148,6 +155,12 @@ static class OverlayProbe
             foreach (var one in opened) { Libc.close(one); }
         }
 
-        static string Failed(string what) => $"its file system is refused ({new LinuxException("fsconfig", what, Libc.errno).Message})";
+        // A full disk, say, is no answer.
+        string Failed(string what)
+        {
+            var errno = Libc.errno;
+            var error = new LinuxException("fsconfig", what, errno);
+            return errno is Libc.EINVAL or Libc.EOPNOTSUPP or Libc.ENOSYS or Libc.EPERM or Libc.EACCES or Libc.ENODEV ? $"its file system is refused ({error.Message})" : throw Folders.Unavailable(folder, error);
+        }
     }
 }

@@ -9,6 +9,8 @@ namespace Containers;
 /// </summary>
 static class NamespaceSpec
 {
+    const int MostRanges = 340; // user_namespaces(7)
+
     internal static List<OciNamespace> Build(ContainerCreateOptions o, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
     {
         var namespaces = new List<OciNamespace> { new() { Type = "mount" } };
@@ -17,12 +19,9 @@ static class NamespaceSpec
         Add("ipc", o.IpcNamespace, Libc.CLONE_NEWIPC);
         Add("uts", o.UtsNamespace, Libc.CLONE_NEWUTS);
         Add("cgroup", o.CgroupNamespace, Libc.CLONE_NEWCGROUP);
-        if (o.UserNamespace is { Kind: NamespaceChoiceKind.Private })
-        {
-            throw new ContainerException(ErrorIds.NotSupported, "A private user namespace needs id maps, which cannot be given yet. Leave UserNamespace out, or name one that exists.",
-                "UserNamespace", ContainerErrorCategory.NotImplemented);
-        }
-        if (o.UserNamespace is not null) { Add("user", o.UserNamespace, Libc.CLONE_NEWUSER); }
+        if (o.UserNamespace is { Kind: NamespaceChoiceKind.Private } && !Maps(o)) { throw ResourceSpec.Bad("UserNamespace", "private", "it needs UidMap, GidMap or both, such as 0:100000:65536"); }
+        if (o.UserNamespace is not null and not { Kind: NamespaceChoiceKind.Private } && Maps(o)) { throw ResourceSpec.Bad("UidMap", string.Join(',', o.UidMap ?? o.GidMap!), "a user namespace that exists has maps of its own"); }
+        if (o.UserNamespace is not null || Maps(o)) { Add("user", o.UserNamespace, Libc.CLONE_NEWUSER); }
         return namespaces;
 
         void Add(string type, NamespaceChoice? choice, int kind)
@@ -44,6 +43,36 @@ static class NamespaceSpec
                     return;
             }
         }
+    }
+
+    /// <summary>Whether the container is to have a user namespace of its own.</summary>
+    internal static bool Maps(ContainerCreateOptions o) => o.UidMap is { Count: > 0 } || o.GidMap is { Count: > 0 };
+
+    /// <summary>The maps of one kind.</summary>
+    /// <exception cref="ContainerException"><c>InvalidArgument</c>: root is not in it, ranges meet, or ids end above the highest.</exception>
+    internal static List<LinuxIdMapping>? Mappings(string name, IReadOnlyList<NamespaceIdMap>? maps, IReadOnlyList<NamespaceIdMap>? others)
+    {
+        var own = maps is { Count: > 0 } ? maps : others;
+        if (own is not { Count: > 0 }) { return null; }
+        var text = string.Join(',', own);
+        if (own.Count > MostRanges) { throw ResourceSpec.Bad(name, text, $"the kernel takes {MostRanges} ranges"); }
+        if (!own.Any(map => map.Inside == 0)) { throw ResourceSpec.Bad(name, text, "the container's root (0) is in none of the ranges"); }
+        foreach (var map in own)
+        {
+            if ((ulong)map.Inside + map.Count > uint.MaxValue || (ulong)map.Outside + map.Count > uint.MaxValue) { throw ResourceSpec.Bad(name, text, "a range ends above the highest id"); }
+            if (own.Any(other => !ReferenceEquals(other, map) && (Meet(other.Inside, map.Inside, other.Count, map.Count) || Meet(other.Outside, map.Outside, other.Count, map.Count)))) { throw ResourceSpec.Bad(name, text, "two ranges have an id in common"); }
+        }
+        return [.. own.Select(map => new LinuxIdMapping { ContainerId = map.Inside, HostId = map.Outside, Size = map.Count })];
+
+        static bool Meet(ulong one, ulong other, ulong oneCount, ulong otherCount) => one < other + otherCount && other < one + oneCount;
+    }
+
+    /// <summary>The option of a mount that maps ids as the spec's user namespace does.</summary>
+    internal static string MountOption(Spec spec)
+    {
+        return $"idmap={Text(spec.Linux!.UidMappings!)};{Text(spec.Linux.GidMappings!)}";
+
+        static string Text(List<LinuxIdMapping> maps) => string.Join(',', maps.Select(map => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{map.ContainerId}:{map.HostId}:{map.Size}")));
     }
 
     /// <summary>Whether what a path names now is still the namespace that was chosen: a pid in it may be another process's by now.</summary>

@@ -20,10 +20,11 @@ static class RecordBuilder
         var pathIds = new Dictionary<string, ulong>();
         if (image is not null) { o = ImageDefaults.Apply(o, image); }
         var overlay = o.Overlay || image is not null;
-        var driver = overlay ? SnapshotDriver.Choose(engine, o.Snapshotter) : null;
+        var mapped = NamespaceSpec.Maps(o);
+        var driver = overlay ? Driver(engine, o.Snapshotter, mapped) : null;
         // A spec says all mounts itself.
         var volumes = image is null || o.Spec is not null ? [] : ImageVolumes.Of(image, o.Mount);
-        if (volumes.Count > 0) { o.Mount = [.. o.Mount ?? [], .. ImageVolumes.Mounts(volumes, engine.Paths.ContainerFolder(ns, id))]; }
+        if (volumes.Count > 0) { o.Mount = [.. o.Mount ?? [], .. ImageVolumes.Mounts(volumes, engine.Paths.ContainerFolder(ns, id), mapped)]; }
         var (rootfs, spec) = o.Bundle is not null ? FromBundle(o, ns, id) : FromRootfs(engine, o, image, ns, id, joins, pathIds);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
         var (stdin, stdout, stderr) = Redirections(o);
@@ -37,6 +38,7 @@ static class RecordBuilder
             RootfsPath = rootfs,
             Overlay = overlay,
             Snapshotter = driver is null or OverlayDriver ? null : driver.Name,
+            IdMapped = mapped,
             Volumes = volumes.Count > 0 ? volumes : null,
             Image = image?.Name,
             ImageDigest = image?.Digest,
@@ -56,6 +58,14 @@ static class RecordBuilder
             PathIds = pathIds,
             Spec = spec,
         };
+    }
+
+    // Overlayfs itself cannot be mounted with maps of ids; a plain folder can.
+    static SnapshotDriver Driver(ContainerEngine engine, string? name, bool mapped)
+    {
+        if (!mapped || name is not (null or SnapshotDriver.OverlayName)) { return SnapshotDriver.Choose(engine, name); }
+        return name is null ? SnapshotDriver.Choose(engine, SnapshotDriver.NativeName) : throw new ContainerException(ErrorIds.NotSupported,
+            "A writable layer of overlayfs cannot be mounted with maps of ids. With UidMap and GidMap leave the snapshotter out, or use 'native'.", name, ContainerErrorCategory.NotImplemented);
     }
 
     static (string?, Spec) FromRootfs(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, string ns, string id, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)
@@ -140,7 +150,7 @@ static class RecordBuilder
             ("Cpu", o.Cpu is not null), ("CpuWeight", o.CpuWeight is not null), ("CpuSet", o.CpuSet is not null), ("MemorySet", o.MemorySet is not null),
             ("ProcessLimit", o.ProcessLimit is not null), ("IoLimit", o.IoLimit is not null), ("Mount", o.Mount is not null), ("Network", o.Network is not null),
             ("ProcessNamespace", o.ProcessNamespace is not null), ("IpcNamespace", o.IpcNamespace is not null), ("UtsNamespace", o.UtsNamespace is not null),
-            ("CgroupNamespace", o.CgroupNamespace is not null), ("UserNamespace", o.UserNamespace is not null), ("AddCapability", o.AddCapability is not null),
+            ("CgroupNamespace", o.CgroupNamespace is not null), ("UserNamespace", o.UserNamespace is not null), ("UidMap", o.UidMap is not null), ("GidMap", o.GidMap is not null), ("AddCapability", o.AddCapability is not null),
             ("DropCapability", o.DropCapability is not null), ("Privileged", o.Privileged), ("NoNewPrivileges", o.NoNewPrivileges), ("SeccompProfile", o.SeccompProfile is not null), ("Device", o.Device is not null),
             ("ResourceLimit", o.ResourceLimit is not null), ("Sysctl", o.Sysctl is not null), ("ReadOnly", o.ReadOnly), ("ShmSize", o.ShmSize is not null),
             ("OomScoreAdjust", o.OomScoreAdjust is not null), ("Tty", o.Tty),

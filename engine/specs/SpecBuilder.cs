@@ -51,6 +51,8 @@ static class SpecBuilder
                 Resources = ResourceSpec.Build(o, rules),
                 CgroupsPath = cgroupsPath,
                 Namespaces = namespaces,
+                UidMappings = NamespaceSpec.Mappings("UidMap", o.UidMap, o.GidMap),
+                GidMappings = NamespaceSpec.Mappings("GidMap", o.GidMap, o.UidMap),
                 Seccomp = SeccompProfile.Build(o.SeccompProfile, o.Privileged, capabilities.Bounding!),
                 Devices = devices.Count > 0 ? devices : null,
                 MaskedPaths = o.Privileged ? null : Defaults.MaskedPaths(),

@@ -56,6 +56,7 @@ public sealed partial class ContainerTasks
         }
         try
         {
+            if (spec.Linux?.Namespaces?.Any(one => one.Type == "user") == true) { LetPass(paths.RunRoot, paths.RunNamespaceFolder(ns), folder); }
             Folders.Make(Path.Combine(folder, "rootfs"));
             Write(Path.Combine(folder, "config.json"), OciJson.WriteSpec(spec));
             Write(Path.Combine(folder, "shim.json"), JsonSerializer.SerializeToUtf8Bytes(Orders(record, folder, runtime), TaskJson.Default.ShimOrders));
@@ -68,6 +69,12 @@ public sealed partial class ContainerTasks
             await DestroyAsync(record, runtime).ConfigureAwait(false);
             throw;
         }
+    }
+
+    // A container's root that is not the host's has to get to where the shim mounts its root. What else is there has modes of its own (0600, 0700).
+    static void LetPass(params string[] folders)
+    {
+        foreach (var folder in folders) { File.SetUnixFileMode(folder, Folders.PrivateFolder | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute); }
     }
 
     // The running state lives in memory (tmpfs): nothing is gained by waiting for a disk.
@@ -101,6 +108,7 @@ public sealed partial class ContainerTasks
             var own = SnapshotDriver.Of(record.Snapshotter).Mount(paths.OverlayFolder(record.Namespace, record.Id), ContainerTree.Below(engine, record), writable: true);
             mount = new ShimMount { Type = own.Type, Source = own.Source, Target = target, Options = [.. own.Options] };
         }
+        if (record.IdMapped) { mount.Options.Add(NamespaceSpec.MountOption(record.Spec)); }
         return new ShimOrders
         {
             Id = record.Id,

@@ -1,4 +1,7 @@
 using Containers.Linux;
+using Containers.Linux.Oci;
+using Psrun.Processes;
+using System.Globalization;
 using System.Text;
 
 namespace Psrun.Shim;
@@ -7,11 +10,13 @@ namespace Psrun.Shim;
 static class Mounts
 {
     const int DataPage = 4096;
+    const string IdMap = "idmap=";
 
     public static void Make(MountOrder order)
     {
         ulong flags = 0;
         bool recursive = false;
+        string? maps = null;
         var data = new List<string>();
         foreach (string option in order.Options)
         {
@@ -30,6 +35,7 @@ static class Mounts
                 case "nodiratime": flags |= Libc.MS_NODIRATIME; break;
                 case "relatime": flags |= Libc.MS_RELATIME; break;
                 case "strictatime": flags |= Libc.MS_STRICTATIME; break;
+                case string when option.StartsWith(IdMap) && order.Type == "bind": maps = option[IdMap.Length..]; break;
                 default:
                     if (order.Type == "bind") throw new ShimException("MountFailed", $"{order.Target}: unknown option '{option}' of a bind mount");
                     data.Add(Escape(order.Type, option));
@@ -42,9 +48,52 @@ static class Mounts
             Call(order, order.Source.Length == 0 ? order.Type : order.Source, order.Type, flags, string.Join(',', data));
             return;
         }
-        Call(order, order.Source, null, (ulong)(Libc.MS_BIND | (recursive ? Libc.MS_REC : 0)), "");
+        if (maps is not null) BindMapped(order, recursive, maps);
+        else Call(order, order.Source, null, (ulong)(Libc.MS_BIND | (recursive ? Libc.MS_REC : 0)), "");
         // A bind mount takes its own flags only when it is mounted again.
         if (flags != 0) Call(order, null, null, flags | Libc.MS_BIND | Libc.MS_REMOUNT, "");
+    }
+
+    // What belongs to root on disk belongs to the container's root there, and what that one makes belongs to root on disk.
+    static void BindMapped(MountOrder order, bool recursive, string maps)
+    {
+        int below = recursive ? Libc.AT_RECURSIVE : 0, user = -1;
+        int tree = Libc.open_tree(Libc.AT_FDCWD, order.Source, Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | below);
+        if (tree < 0) throw ShimException.Of("MountFailed", $"bind {order.Source}", -Libc.errno);
+        try
+        {
+            string[] kinds = maps.Split(';');
+            user = IdMaps.OpenNamespace(Ranges(order, kinds[0]), Ranges(order, kinds[^1]), order.Target);
+            var attr = new mount_attr { attr_set = (ulong)Libc.MOUNT_ATTR_IDMAP, userns_fd = (ulong)user };
+            if (Libc.mount_setattr(tree, "", Libc.AT_EMPTY_PATH | below, attr) != 0)
+                throw new ShimException("MountFailed", $"the file system of {order.Source}, or of what is mounted in it, cannot map ids: {Sys.Words(Libc.errno)}");
+            if (Libc.move_mount(tree, "", Libc.AT_FDCWD, order.Target, Libc.MOVE_MOUNT_F_EMPTY_PATH) != 0)
+                throw ShimException.Of("MountFailed", $"bind {order.Source} on {order.Target}", -Libc.errno);
+        }
+        catch (PsrunException e)
+        {
+            throw new ShimException("MountFailed", $"{order.Target}: the maps of ids: {e.Message}");
+        }
+        finally
+        {
+            Libc.close(tree);
+            if (user >= 0) Libc.close(user);
+        }
+    }
+
+    static List<LinuxIdMapping> Ranges(MountOrder order, string text)
+    {
+        var ranges = new List<LinuxIdMapping>();
+        foreach (string range in text.Split(','))
+        {
+            string[] parts = range.Split(':');
+            if (parts.Length != 3 || !Number(parts[0], out uint inside) || !Number(parts[1], out uint outside) || !Number(parts[2], out uint count))
+                throw new ShimException("MountFailed", $"{order.Target}: '{range}' is no map of ids");
+            ranges.Add(new LinuxIdMapping { ContainerId = inside, HostId = outside, Size = count });
+        }
+        return ranges;
+
+        static bool Number(string text, out uint number) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 
     /// <summary>

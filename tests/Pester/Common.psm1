@@ -112,6 +112,41 @@ function Stop-Beside {
     $beside.Clear()
 }
 
+# Debian's docker-registry on a port of loopback that it chooses itself, until Stop-Beside. Gives HOST:PORT once it listens.
+function Start-Registry([string] $Path, [string] $More = '') {
+    $null = New-Item "$Path" -ItemType Directory
+    Set-Content "$Path/config.yml" @"
+version: 0.1
+log:
+  level: info
+storage:
+  filesystem:
+    rootdirectory: $Path/data
+  delete:
+    enabled: true
+http:
+  addr: 127.0.0.1:0
+$More
+"@
+    $start = [System.Diagnostics.ProcessStartInfo]::new((Get-Command docker-registry -CommandType Application | Select-Object -First 1).Source)
+    'serve', "$Path/config.yml" | ForEach-Object { $start.ArgumentList.Add($_) }
+    # It takes REGISTRY_AUTH_FILE, which is podman's word, for a part of its configuration.
+    $start.Environment.Clear()
+    $start.RedirectStandardError = $start.RedirectStandardOutput = $true
+    $server = [System.Diagnostics.Process]::Start($start)
+    $beside.Add($server)
+    $null = $server.StandardOutput.BaseStream.CopyToAsync([System.IO.Stream]::Null)
+    $words = @()
+    while ($null -ne ($line = $server.StandardError.ReadLine())) {
+        if ($line -match 'listening on (127\.0\.0\.1:\d+)') {
+            $null = $server.StandardError.BaseStream.CopyToAsync([System.IO.Stream]::Null)
+            return $Matches[1]
+        }
+        $words += $line
+    }
+    throw "docker-registry did not start: $words"
+}
+
 # Waits until a script says true.
 function Wait-Until([scriptblock] $Condition, [string] $What = "$Condition", [double] $Seconds = 60) {
     $limit = [datetime]::UtcNow.AddSeconds($Seconds)

@@ -1,5 +1,9 @@
 # The store of images survives whatever ends a process in the middle, many processes at once, a full disk and one that is read-only.
 
+BeforeDiscovery {
+    $without = if (-not (Get-Command docker-registry -CommandType Application -ErrorAction Ignore)) { 'no docker-registry on PATH' }
+}
+
 BeforeAll {
     Import-Module "$PSScriptRoot/Common.psm1" -Force
     $store = Enter-TestStore
@@ -27,6 +31,26 @@ BeforeAll {
         [System.Diagnostics.Process]::Start($info)
     }
 
+    # Each worker's complaint, but for those that did what they had to.
+    function Get-Complaint([System.Diagnostics.Process[]] $Worker) {
+        foreach ($worker in $Worker) {
+            $complaint = $worker.StandardError.ReadToEndAsync()
+            $said = $worker.StandardOutput.ReadToEnd()
+            $worker.WaitForExit()
+            if ($worker.ExitCode -ne 0 -or $said -notmatch 'done [1-9]') { "$said $($complaint.Result)" }
+            $worker.Dispose()
+        }
+    }
+
+    # Resumable halves of downloads stay for a day: here they are of the past.
+    function Clear-Everything {
+        Get-ContainerImage | Remove-ContainerImage
+        Get-ChildItem "$env:CONTAINERS_ROOT/content/ingest" -ErrorAction Ignore | ForEach-Object { $_.LastWriteTime = [datetime]::Now.AddDays(-2) }
+        $null = Clear-ContainerStorage -Confirm:$false
+        Get-Unfinished | Should -BeNullOrEmpty
+        Measure-ContainerStorage | ForEach-Object { $_.Count | Should -Be 0 -Because "$($_.Type) is left" }
+    }
+
     function Get-Unfinished {
         Get-ChildItem $env:CONTAINERS_ROOT -Recurse -Force -Depth 2 | Where-Object Name -Match '^(\.new-|\.del-|new-)|\.new-' | Where-Object FullName -NotMatch '/snapshots/[0-9a-f]+/' | ForEach-Object FullName
     }
@@ -35,6 +59,7 @@ BeforeAll {
 AfterAll {
     Get-Container -ErrorAction SilentlyContinue | Remove-Container -Force -ErrorAction SilentlyContinue
     Get-ContainerImage -ErrorAction SilentlyContinue | Remove-ContainerImage -Force -ErrorAction SilentlyContinue
+    Stop-Beside
     umount "$folder/ram"
     Exit-TestStore
 }
@@ -94,17 +119,84 @@ Describe 'Many processes with the same layers' {
             }
             'done ' + `$done"
         $workers = foreach ($i in 1..($long ? 8 : 4)) { Start-Worker $work "worker$i" }
-        $problems = foreach ($worker in $workers) {
-            $complaint = $worker.StandardError.ReadToEndAsync()
-            $said = $worker.StandardOutput.ReadToEnd()
-            $worker.WaitForExit()
-            if ($worker.ExitCode -ne 0 -or $said -notmatch 'done [1-9]') { "$said $($complaint.Result)" }
-            $worker.Dispose()
-        }
-        $problems | Should -BeNullOrEmpty
+        Get-Complaint $workers | Should -BeNullOrEmpty
         $null = Clear-ContainerStorage -Confirm:$false
         Get-Unfinished | Should -BeNullOrEmpty
         Measure-ContainerStorage | ForEach-Object { $_.Count | Should -Be 0 -Because "$($_.Type) is left" }
+    }
+}
+
+Describe 'What is pulled' -Skip:([bool] $without) {
+    BeforeAll {
+        # Three images on one another, so that each pull shares layers with the others.
+        $registry = Start-Registry "$folder/ram/registry"
+        $null = Import-ContainerImage -RootfsPath "$folder/ram/tree1" -Reference "$registry/p/i:1"
+        foreach ($i in 2, 3) {
+            Invoke-Container "make$i" -Image "$registry/p/i:$($i - 1)" -- sh -c "head -c 4000000 /dev/urandom >/var/noise$i; rm -r /var/d$i; echo $i >/etc/new"
+            $null = New-ContainerImage "make$i" "$registry/p/i:$i"
+            Remove-Container "make$i"
+        }
+        foreach ($i in 1..3) { Publish-ContainerImage "$registry/p/i:$i" -PlainHttp -ErrorAction Stop }
+        Clear-Everything
+    }
+
+    It 'is whole, or goes on, or is freed, wherever the process was killed' {
+        $work = "
+            while (`$true) {
+                foreach (`$i in 3, 1, 2) { `$null = Receive-ContainerImage ""$registry/p/i:`$i"" -PlainHttp }
+                Get-ContainerImage | Remove-ContainerImage
+            }"
+        $random = [Random]::new()
+        foreach ($kill in 1..($long ? 200 : 10)) {
+            $worker = Start-Worker $work pulled
+            $worker.StandardOutput.ReadLine() | Should -Be 'ready'
+            Start-Sleep -Milliseconds $random.Next(800)
+            $worker.HasExited | Should -BeFalse -Because "kill ${kill}: it works until it is killed"
+            $worker.Kill()
+            $worker.WaitForExit()
+            $worker.Dispose()
+            foreach ($image in Get-ContainerImage -ErrorAction Stop) { (Test-ContainerImage $image -ErrorAction Stop).IsComplete | Should -BeTrue -Because "kill ${kill}: $image is listed" }
+            $null = Receive-ContainerImage "$registry/p/i:3" -PlainHttp -ErrorAction Stop
+            Invoke-Container -Image "$registry/p/i:3" -Remove -- sh -c 'find /var -type f | wc -l; cat /etc/new' | Should -Be '362', '3' -Because "kill $kill"
+        }
+        Clear-Everything
+    }
+
+    It 'is shared by many processes that pull and remove' {
+        $seconds = $long ? 60 : 5
+        $work = "
+            `$until = [DateTime]::UtcNow.AddSeconds($seconds); `$random = [Random]::new(); `$done = 0
+            while ([DateTime]::UtcNow -lt `$until) {
+                `$image = ""$registry/p/i:`$(`$random.Next(1, 4))""
+                `$null = Receive-ContainerImage `$image -PlainHttp -ContainerNamespace ""own`$PID""
+                if (-not (Test-ContainerImage `$image -ContainerNamespace ""own`$PID"").IsComplete) { throw 'not complete' }
+                Remove-ContainerImage `$image -ContainerNamespace ""own`$PID""
+                `$done++
+            }
+            'done ' + `$done"
+        Get-Complaint @(foreach ($i in 1..($long ? 8 : 4)) { Start-Worker $work "puller$i" }) | Should -BeNullOrEmpty
+        Clear-Everything
+    }
+
+    It 'is told of, and nothing is lost, where the disk is full' {
+        $null = New-Item "$folder/narrow" -ItemType Directory
+        mount -t tmpfs -o size=7m,mode=700 none "$folder/narrow"
+        $before = $env:CONTAINERS_ROOT
+        $env:CONTAINERS_ROOT = "$folder/narrow/lib"
+        try {
+            $null = Receive-ContainerImage "$registry/p/i:1" -PlainHttp -ErrorAction Stop
+            Get-ErrorIdOf { Receive-ContainerImage "$registry/p/i:3" -PlainHttp } | Should -BeIn 'UnpackFailed', 'StoreUnavailable'
+            (Get-ContainerImage).Reference | Should -Be "$registry/p/i:1"
+            (Test-ContainerImage "$registry/p/i:1").IsComplete | Should -BeTrue
+            Invoke-Container -Image "$registry/p/i:1" -Remove -- sh -c 'find /var -type f | wc -l' | Should -Be 400
+            mount -o remount,ro "$folder/narrow"
+            Get-ErrorIdOf { Receive-ContainerImage "$registry/p/i:2" -PlainHttp } | Should -Be 'StoreUnavailable'
+            (Test-ContainerImage "$registry/p/i:1").IsComplete | Should -BeTrue
+        }
+        finally {
+            $env:CONTAINERS_ROOT = $before
+            umount "$folder/narrow"
+        }
     }
 }
 

@@ -19,46 +19,10 @@ BeforeAll {
     Set-Content "$folder/htpasswd" 'alice:$2b$05$abcdefghijklmnopqrstuuEpHRRKIlpAGo.iP7Bpa.htQEJMAAnRe'
     $alice = [pscredential]::new('alice', (ConvertTo-SecureString 's3cret-word' -AsPlainText))
     $mallory = [pscredential]::new('mallory', (ConvertTo-SecureString 'another-word' -AsPlainText))
-    $servers = [System.Collections.Generic.List[System.Diagnostics.Process]]::new()
-
-    # Gives HOST:PORT once it listens.
-    function Start-Registry([string] $Name, [string] $More = '') {
-        $null = New-Item "$folder/$Name" -ItemType Directory
-        Set-Content "$folder/$Name/config.yml" @"
-version: 0.1
-log:
-  level: info
-storage:
-  filesystem:
-    rootdirectory: $folder/$Name/data
-  delete:
-    enabled: true
-http:
-  addr: 127.0.0.1:0
-$More
-"@
-        $start = [System.Diagnostics.ProcessStartInfo]::new((Get-Command docker-registry -CommandType Application | Select-Object -First 1).Source)
-        'serve', "$folder/$Name/config.yml" | ForEach-Object { $start.ArgumentList.Add($_) }
-        # It takes REGISTRY_AUTH_FILE, which is podman's word, for a part of its configuration.
-        $start.Environment.Clear()
-        $start.RedirectStandardError = $start.RedirectStandardOutput = $true
-        $server = [System.Diagnostics.Process]::Start($start)
-        $servers.Add($server)
-        $null = $server.StandardOutput.BaseStream.CopyToAsync([System.IO.Stream]::Null)
-        $words = @()
-        while ($null -ne ($line = $server.StandardError.ReadLine())) {
-            if ($line -match 'listening on (127\.0\.0\.1:\d+)') {
-                $null = $server.StandardError.BaseStream.CopyToAsync([System.IO.Stream]::Null)
-                return $Matches[1]
-            }
-            $words += $line
-        }
-        throw "docker-registry did not start: $words"
-    }
 
     if (Get-Command docker-registry -CommandType Application -ErrorAction Ignore) {
-        $open = Start-Registry open
-        $closed = Start-Registry closed "auth:`n  htpasswd:`n    realm: test`n    path: $folder/htpasswd"
+        $open = Start-Registry "$folder/open"
+        $closed = Start-Registry "$folder/closed" "auth:`n  htpasswd:`n    realm: test`n    path: $folder/htpasswd"
         # An image that runs: what umoci and skopeo would make is not needed for that.
         tar -C $store.Rootfs -cf "$folder/busybox.tar" .
         $null = Import-ContainerImage -RootfsPath "$folder/busybox.tar" -Reference "$open/tools/busybox:1"
@@ -67,10 +31,7 @@ $More
 }
 
 AfterAll {
-    foreach ($server in $servers) {
-        $server.Kill()
-        $server.WaitForExit()
-    }
+    Stop-Beside
     $env:DOCKER_CONFIG, $env:REGISTRY_AUTH_FILE, $env:CONTAINERS_CERTS_DIR, $env:CONTAINERS_REGISTRIES_CONF = $kept
     Get-ContainerImage -ErrorAction SilentlyContinue | Remove-ContainerImage -Force -ErrorAction SilentlyContinue
     Exit-TestStore

@@ -182,3 +182,55 @@ Describe 'Volumes of an image' {
         Invoke-Container -Image in:1 -Remove -- sh -c 'cat /link/file; echo x >/link/x; cat /data/x' | Should -Be 'below', 'x'
     }
 }
+
+Describe 'Containers with ids of their own' {
+    BeforeAll {
+        # The way to the root leads through here.
+        chmod 0711 $folder
+        $maps = @{ UidMap = '0:100000:65536'; GidMap = '0:200000:65536' }
+    }
+
+    AfterAll { chmod 0700 $folder }
+
+    It 'own the files of their image and volumes, and write with their ids' {
+        $null = New-VolumeImage mapped:1 '/data'
+        $made = New-Container ids -Image mapped:1 @maps -- sh -c 'cat /proc/self/uid_map /proc/self/gid_map; stat -c "%u:%g" / /bin/busybox /data /data/file; echo x >/etc/x; echo y >/data/y; chown 1000:1000 /etc/x; stat -c "%u:%g" /etc/x /data/y; mkdir /root/d && cat /data/deep/file'
+        $made.Spec.Linux.UidMappings[0].HostId | Should -Be 100000
+        $shown = $made | Start-ContainerTask -Attach
+        $shown -replace '\s+', ' ' | Should -Be ' 0 100000 65536', ' 0 200000 65536', '0:0', '0:0', '70:71', '0:0', '1000:1000', '0:0', 'deep'
+        # On disk they are as in the image.
+        $own = "$env:CONTAINERS_ROOT/containers/$($store.Mark)/ids"
+        stat -c '%u:%g' "$own/overlay/upper/etc/x" "$own/volumes/0/y" | Should -Be '1000:1000', '0:0'
+        Compare-Container ids | ForEach-Object { "$($_.Kind) $($_.Path)" } | Should -Be 'Changed /etc', 'Added /etc/x', 'Changed /root', 'Added /root/d'
+        $null = New-ContainerImage ids ids:1
+        Invoke-Container -Image ids:1 -Remove -- stat -c '%u:%g' /etc/x | Should -Be '1000:1000'
+        Remove-Container ids
+        Remove-ContainerImage ids:1
+    }
+
+    It 'are others on the host, and so is their program' {
+        $task = New-Container run -Image base:1 -UidMap 0:100000:65536 -- sleep 1000 | Start-ContainerTask -PassThru
+        (Get-Content "/proc/$($task.ProcessId)/status") -match '^[UG]id:' -replace '\s+', ' ' | Should -Be 'Uid: 100000 100000 100000 100000', 'Gid: 100000 100000 100000 100000'
+        Invoke-ContainerCommand run -- sh -c 'id -u; stat -c %u /bin; cat /proc/1/status >/dev/null && echo sees' | Should -Be '0', '0', 'sees'
+        Remove-Container run -Force
+    }
+
+    It 'take a root filesystem in place, and its owners as they are' {
+        Invoke-Container -RootfsPath $store.Rootfs -UserNamespace private @maps -Remove -- sh -c 'stat -c %u:%g /data; echo z >/data/z' | Should -Be '70:71'
+        stat -c '%u:%g' "$($store.Rootfs)/data/z" | Should -Be '0:0'
+        Remove-Item "$($store.Rootfs)/data/z"
+    }
+
+    It 'are refused where <Why>' -ForEach @(
+        @{ Why = 'there is no map'; Arguments = @{ UserNamespace = 'private' }; Id = 'InvalidArgument' }
+        @{ Why = 'the namespace exists'; Arguments = @{ UserNamespace = 'host'; UidMap = '0:1:2' }; Id = 'InvalidArgument' }
+        @{ Why = 'root is left out'; Arguments = @{ UidMap = '1:100000:10' }; Id = 'InvalidArgument' }
+        @{ Why = 'ranges meet'; Arguments = @{ UidMap = '0:100000:10', '5:200000:10' }; Id = 'InvalidArgument' }
+        @{ Why = 'ids end above the highest'; Arguments = @{ UidMap = '0:4294967290:10' }; Id = 'InvalidArgument' }
+        @{ Why = 'it is no map'; Arguments = @{ GidMap = '0:x:10' }; Id = 'InvalidArgument' }
+        @{ Why = 'overlayfs is asked for'; Arguments = @{ UidMap = '0:100000:10'; Snapshotter = 'overlayfs' }; Id = 'NotSupported' }
+    ) {
+        Get-ErrorIdOf { New-Container never -Image base:1 @Arguments -- true } | Should -Be $Id
+        Get-Container | Should -BeNullOrEmpty
+    }
+}

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace Containers.Tests.Units;
 
+[Collection(SnapshotContract.HostMounts)]
 public sealed class EngineHostTests : IDisposable
 {
     readonly EngineFixture f = new();

@@ -202,7 +202,7 @@ public sealed class EngineSpecTests : IDisposable
         Refused(ErrorIds.InvalidArgument, o => { o.NullIO = true; o.Tty = true; });
         Refused(ErrorIds.NotSupported, o => o.RestartPolicy = "always");
         Refused(ErrorIds.NotSupported, o => o.LogUri = "journald:");
-        Refused(ErrorIds.NotSupported, o => o.UserNamespace = NamespaceChoice.Private);
+        Refused(ErrorIds.InvalidArgument, o => o.UserNamespace = NamespaceChoice.Private);
         Refused(ErrorIds.InvalidSpec, o => o.ArgumentList = null);
         Refused(ErrorIds.RootfsNotFound, o => o.RootfsPath = "/no/such/root");
         Refused(ErrorIds.InvalidArgument, o => o.RootfsPath = null);

@@ -6,6 +6,7 @@ using Xunit;
 namespace Containers.Tests.Units;
 
 /// <summary>The readers of linux/procfs against the kernel's own text about processes of the test's.</summary>
+[Collection(SnapshotContract.HostMounts)]
 public sealed unsafe class ProcfsOfChildren : IDisposable
 {
     readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("containers-units-");

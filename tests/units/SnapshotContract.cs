@@ -6,6 +6,9 @@ namespace Containers.Tests.Units;
 /// <summary>What every driver for snapshots promises: <see cref="ISnapshotter"/>.</summary>
 public abstract class SnapshotContract(string driver) : IDisposable
 {
+    /// <summary>Tests that mount on the host, and those that compare its mounts: one after another.</summary>
+    public const string HostMounts = "mounts of the host";
+
     readonly EngineFixture f = new();
 
     ISnapshotter Snapshots => f.Engine.Snapshots.Snapshotter(driver);
@@ -232,6 +235,8 @@ public abstract class SnapshotContract(string driver) : IDisposable
     }
 }
 
+[Collection(SnapshotContract.HostMounts)]
 public sealed class OverlaySnapshotTests() : SnapshotContract("overlayfs");
 
+[Collection(SnapshotContract.HostMounts)]
 public sealed class NativeSnapshotTests() : SnapshotContract("native");
