@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 
 namespace Containers;
@@ -6,9 +7,14 @@ namespace Containers;
 /// <c>HTTPS_PROXY</c>, <c>HTTP_PROXY</c>, <c>ALL_PROXY</c> and <c>NO_PROXY</c>, in small letters as well, as they are at this moment: .NET's own
 /// proxy remembers what they were at the first request of the process. Loopback is never asked of a proxy.
 /// </summary>
-sealed class EnvironmentProxy(Func<string, string?> variable) : IWebProxy
+sealed class EnvironmentProxy(Func<string, string?> variable) : IWebProxy, ICredentials
 {
-    public ICredentials? Credentials { get; set; }
+    readonly ConcurrentDictionary<string, NetworkCredential> credentials = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>.NET asks for this once, before any proxy was named: it is there from the beginning, and knows what the addresses had.</summary>
+    public ICredentials? Credentials { get => this; set => throw new NotSupportedException(); }
+
+    public NetworkCredential? GetCredential(Uri uri, string authType) => credentials.GetValueOrDefault(uri.Authority);
 
     public Uri? GetProxy(Uri destination)
     {
@@ -22,7 +28,9 @@ sealed class EnvironmentProxy(Func<string, string?> variable) : IWebProxy
         if (proxy.UserInfo.Length > 0)
         {
             var parts = proxy.UserInfo.Split(':', 2);
-            Credentials = new NetworkCredential(Uri.UnescapeDataString(parts[0]), parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : "");
+            credentials[proxy.Authority] = new NetworkCredential(Uri.UnescapeDataString(parts[0]), parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : "");
+            // Without them: errors name the address.
+            return new UriBuilder(proxy) { UserName = "", Password = "" }.Uri;
         }
         return proxy;
     }

@@ -223,6 +223,36 @@ public sealed class ConfigTests : RegistryTest
     }
 
     [Fact]
+    public async Task Https_goes_through_a_tunnel_of_the_proxy_and_is_verified_all_the_same()
+    {
+        var registry = Https();
+        registry.AddImage("a", "1", ["layer"]);
+        using var proxy = new TestTunnel(registry.Host, "user", "pass word");
+        var before = Environment.GetEnvironmentVariable("https_proxy");
+        Environment.SetEnvironmentVariable("https_proxy", $"http://user:pass%20word@{proxy.Host}");
+        try
+        {
+            // The proxy does not stand for the registry: its certificate is looked at behind it.
+            await Failing(ErrorIds.RegistryNotTrusted, Engine.Images.ReceiveAsync("registry.invalid/a:1", Pull(), Limit));
+            Assert.Empty(registry.Requests);
+            Hosts("registry.invalid", "ca = \"ca.pem\"");
+            await Engine.Images.ReceiveAsync("registry.invalid/a:1", Pull(), Limit);
+        }
+        finally { Environment.SetEnvironmentVariable("https_proxy", before); }
+        Environment.SetEnvironmentVariable("https_proxy", $"http://user:another%20word@{proxy.Host}");
+        try
+        {
+            var refused = await Failing(ErrorIds.RegistryUnavailable, Engine.Images.ReceiveAsync("registry.invalid/a:2", Pull(), Limit));
+            Assert.DoesNotContain("another", refused.ToString(), StringComparison.Ordinal);
+        }
+        finally { Environment.SetEnvironmentVariable("https_proxy", before); }
+        Assert.Equal(["CONNECT registry.invalid:443 HTTP/1.1"], proxy.Asked.Distinct());
+        Assert.NotEmpty(registry.Requests);
+        Assert.All(registry.Requests, r => Assert.Equal(("registry.invalid", null), (r.Header("host"), r.Header("proxy-authorization"))));
+        Assert.DoesNotContain(Log, line => line.Contains("pass", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Toml_is_read()
     {
         var found = TomlReader.Read(Encoding.UTF8.GetBytes("""

@@ -34,6 +34,7 @@ sealed class TestCertificates : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
         names.AddDnsName("localhost");
+        names.AddDnsName("registry.invalid");
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(purpose)], false));
         using var signed = request.Create(Authority, From.AddHours(1), Until.AddHours(-1), Guid.NewGuid().ToByteArray());
