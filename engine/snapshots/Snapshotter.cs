@@ -245,6 +245,19 @@ sealed class Snapshotter(ContainerEngine engine, SnapshotDriver? driver, string 
         return layers;
     }
 
+    /// <summary>Bytes of each; those that vanish meanwhile are left out.</summary>
+    internal IEnumerable<long> Sizes()
+    {
+        foreach (var key in Keys())
+        {
+            long? size = null;
+            try { size = Usage(key).Bytes; }
+            catch (ContainerException e) when (e.Id is ErrorIds.SnapshotNotFound or ErrorIds.StoreDamaged) { }
+            catch (LinuxException e) when (e.Errno == Libc.ENOENT) { }
+            if (size is { } known) { yield return known; }
+        }
+    }
+
     internal IReadOnlyList<string> Keys() => ContainerStore.ChildNames(Parent);
 
     /// <summary>Removes what was killed half-made or half-removed.</summary>

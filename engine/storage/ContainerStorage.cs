@@ -89,6 +89,7 @@ public sealed class ContainerStorage
         var garbage = Find();
         var content = engine.Content.List().ToList();
         var snapshots = engine.Snapshots.Entries().Keys.Select(k => engine.Snapshots.Load(k)?.Bytes ?? 0).ToList();
+        foreach (var ns in engine.Snapshots.NamedNamespaces()) { snapshots.AddRange(engine.Snapshots.Of(ns).Sizes()); }
         var containers = index.Namespaces().Union(engine.Containers.ListNamespaces()).SelectMany(ns => engine.Containers.ListIds(ns).Select(id => FolderSize(paths.ContainerFolder(ns, id)))).ToList();
         return
         [

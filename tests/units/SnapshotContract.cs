@@ -180,7 +180,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         Assert.Equal(layer.Size, Snapshots.Usage(layer.Key).Bytes);
         await Failing(ErrorIds.SnapshotInUse, () => Snapshots.RemoveAsync(layer.Key));
         f.Engine.Images.Remove("base:1");
-        Assert.Equal(["Snapshots 1"], f.Engine.Storage.Measure().Where(m => m.Type == "Snapshots").Select(m => $"{m.Type} {m.Active}"));
+        Assert.Equal(["Snapshots 2"], f.Engine.Storage.Measure().Where(m => m.Type == "Snapshots").Select(m => $"{m.Type} {m.Active}"));
         await Mounted("of-image", path => Assert.Equal("hi", Shell(path, "bin/busybox echo hi")));
         await Snapshots.CommitAsync("of-image-2", "of-image");
         f.Engine.Storage.Collect();
