@@ -130,6 +130,7 @@ sealed unsafe partial class Creation
                 break;
             case "post-restore":
                 Record(notice.Pid);
+                CloseRoot();
                 // Before CRIU hears of it and lets the program go on: whoever dies then leaves a running container and not a half one.
                 State.Complete = true;
                 Folder.WriteState(State);
@@ -147,6 +148,21 @@ sealed unsafe partial class Creation
         State.PidStartTime = InitProcess.StartTime(pid);
         Folder.WriteState(State);
         Folder.WriteInitLink(State);
+    }
+
+    /// <summary>CRIU before 4.2 restores the root without the flags of its mount, and a read-only one would be writable.</summary>
+    void CloseRoot()
+    {
+        if (Spec.Root!.Readonly != true)
+            return;
+        int mounts = Keep(Libc.open($"/proc/{State.Pid}/ns/mnt", Libc.O_RDONLY | Libc.O_CLOEXEC), "linux.namespaces: mount");
+        Rootfs.SharedMounts.Visit(mounts, _ =>
+        {
+            mount_attr readOnly = default;
+            readOnly.attr_set = (ulong)Libc.MOUNT_ATTR_RDONLY;
+            if (Libc.mount_setattr(Libc.AT_FDCWD, "/", 0, readOnly) < 0)
+                throw new PsrunException($"make the root read-only: {Errnos.Text(Libc.errno)}");
+        });
     }
 
     /// <summary>CRIU makes a new network namespace empty: it gets what one has whose container is created.</summary>

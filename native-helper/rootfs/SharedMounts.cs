@@ -69,7 +69,7 @@ sealed unsafe record SharedMounts(string At, int Before, string? Namespace, stri
     /// <summary>Works in a mount namespace. Only a thread that shares its folders with no other may enter one (setns(2)); this one ends there.</summary>
     /// <param name="ns">-1: psrun's own.</param>
     /// <param name="work">Gets a descriptor of the working thread's folder in /proc.</param>
-    static void Visit(int ns, Action<int> work)
+    public static void Visit(int ns, Action<int> work)
     {
         if (ns < 0)
         {

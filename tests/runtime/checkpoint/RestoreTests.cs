@@ -53,6 +53,8 @@ public sealed class RestoreTests : RuntimeTest
         Runtime.Do("resume", id).Ends(0);
         // Its network namespace, which CRIU leaves empty, has a loopback that is up.
         Assert.Contains("LOOPBACK,UP", Runtime.Exec(id, "/bin/busybox", "ip", "link", "show", "lo").Ends(0).Stdout);
+        // CRIU before 4.2 forgets that the root is read-only. This one shows the host's, in a mount namespace of its own.
+        Assert.Contains("Read-only", Runtime.Exec(id, "/bin/busybox", "touch", Path.Combine(Folder, "made")).Ends(1).Stderr);
         Runtime.Do("kill", id, "KILL").Ends(0);
         Runtime.WaitForEnd(pid);
         Assert.Equal("stopped", Runtime.Status(id));
