@@ -46,7 +46,18 @@ static unsafe class NamespaceSocket
         if (socket < 0)
             return -1;
         int space = Libc.ioctl(socket, Libc.SIOCGSKNS, null);
-        Libc.close(socket);
+        // Its owner may have closed it meanwhile: then this is the last close, and waits for what is unsent as long as the owner has said. Nobody is to hold us up by that.
+        if (Lingers(socket))
+            new Thread(() => Libc.close(socket)) { IsBackground = true }.Start();
+        else
+            Libc.close(socket);
         return space;
+    }
+
+    static bool Lingers(int socket)
+    {
+        int* linger = stackalloc int[2];
+        uint length = 2 * sizeof(int);
+        return Libc.getsockopt(socket, Libc.SOL_SOCKET, Libc.SO_LINGER, linger, &length) == 0 && linger[0] != 0 && linger[1] != 0;
     }
 }

@@ -21,6 +21,8 @@ public static unsafe partial class Libc
     public const int SO_ERROR = 4;
     public const int SO_SNDBUF = 7;
     public const int SO_RCVBUF = 8;
+    /// <summary>struct linger: two ints, whether close(2) waits for what is unsent, and for how many seconds.</summary>
+    public const int SO_LINGER = 13;
     public const int SO_PASSCRED = 16;
     public const int SO_PEERCRED = 17;
     public const int SO_ACCEPTCONN = 30;

@@ -106,14 +106,17 @@ public static class SocketElsewhere
 {
     [DllImport("libc")] static extern int unshare(int flags);
     [DllImport("libc")] static extern int socket(int domain, int type, int protocol);
+    [DllImport("libc")] static extern int setsockopt(int fd, int level, int name, int[] value, int length);
     [DllImport("libc")] public static extern int close(int fd);
     // A thread goes into a network namespace of its own, opens a socket there, and ends.
     public static int Open(int family)
     {
         int fd = -1;
-        var thread = new Thread(() => { if (unshare(0x40000000) == 0) fd = socket(family, 2, 0); });
+        var thread = new Thread(() => { if (unshare(0x40000000) == 0) fd = socket(family, 1, 0); });
         thread.Start();
         thread.Join();
+        // SO_LINGER: who closes it last would wait.
+        if (family == 2) setsockopt(fd, 1, 13, new[] { 1, 60 }, 8);
         return fd;
     }
 }
