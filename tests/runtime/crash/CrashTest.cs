@@ -15,7 +15,7 @@ public abstract class CrashTest : FuzzTest
     private protected Result Traced(string injection, params string[] arguments)
     {
         using var spawn = Spawn.Start(Folder, "/usr/bin/strace",
-            ["-D", "-f", "-q", "-o", "/dev/null", "-e", "inject=" + injection, Runtime.Program, "--root", Runtime.Root, .. arguments], new SpawnOptions { Timeout = TimeSpan.FromSeconds(60) });
+            ["-D", "-f", "-q", "-o", "/dev/null", "-e", "inject=" + injection, Runtime.Program, "--root", Runtime.Root, .. arguments], new SpawnOptions { Timeout = SpawnOptions.Limit(60) });
         try
         {
             return spawn.Wait();
@@ -40,7 +40,7 @@ public abstract class CrashTest : FuzzTest
     private protected (int Before, List<string> All) Trace(params string[] arguments)
     {
         var file = Path.Combine(Folder, "trace-" + Guid.NewGuid().ToString("N")[..8]);
-        using (var spawn = Spawn.Start(Folder, "/usr/bin/strace", ["-D", "-f", "-q", "-o", file, Runtime.Program, "--root", Runtime.Root, .. arguments], new SpawnOptions { Timeout = TimeSpan.FromSeconds(60) }))
+        using (var spawn = Spawn.Start(Folder, "/usr/bin/strace", ["-D", "-f", "-q", "-o", file, Runtime.Program, "--root", Runtime.Root, .. arguments], new SpawnOptions { Timeout = SpawnOptions.Limit(60) }))
             spawn.Wait().Ends(0);
         EndTracers();
         List<string> names = [];

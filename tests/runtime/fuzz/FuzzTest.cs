@@ -9,7 +9,7 @@ public abstract class FuzzTest : RuntimeTest
     protected static int Seed { get; } = int.TryParse(Environment.GetEnvironmentVariable("CONTAINERS_FUZZ_SEED"), out var seed) ? seed : Environment.TickCount;
 
     /// <summary>Five seconds are the promise; a busy machine gets the double.</summary>
-    private protected static SpawnOptions Limited { get; } = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private protected static SpawnOptions Limited { get; } = new() { Timeout = SpawnOptions.Limit(10) };
 
     /// <param name="input">What was thrown, for the message.</param>
     private protected static void AssertDecent(Result result, Func<string> input)

@@ -33,7 +33,7 @@ static class Hostile
         var target = Path.Combine(Folder.Value, Path.GetFileName(name));
         // A loader is started before anything that libc needs is there.
         string[] how = name == "loader" ? ["-nostdlib", "-static-pie", "-fPIE", "-fno-stack-protector"] : ["-static"];
-        var result = Spawn.Run(Folder.Value, "/usr/bin/gcc", ["-O2", .. how, "-o", target, source], new SpawnOptions { Timeout = TimeSpan.FromSeconds(120) });
+        var result = Spawn.Run(Folder.Value, "/usr/bin/gcc", ["-O2", .. how, "-o", target, source], new SpawnOptions { Timeout = SpawnOptions.Limit(120) });
         Assert.True(result.ExitCode == 0, result.ToString());
         return target;
     }

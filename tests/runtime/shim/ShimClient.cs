@@ -17,7 +17,7 @@ sealed class ShimClient : IDisposable
 
     public ShimClient(string path, bool hello = true)
     {
-        Socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 30_000, SendTimeout = 30_000 };
+        Socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)SpawnOptions.Limit(30).TotalMilliseconds, SendTimeout = (int)SpawnOptions.Limit(30).TotalMilliseconds };
         Socket.Connect(new UnixDomainSocketEndPoint(path));
         if (hello)
             Assert.Equal(1, (int)Call("hello", ("version", 1))["version"]!);

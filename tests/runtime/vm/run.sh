@@ -26,6 +26,7 @@ bash "$here/image.sh" "$work" || skip "Debian's packages cannot be had (see $wor
 rm -rf "$work/tree/opt/tests"; cp -a "$tests" "$work/tree/opt/tests"
 install -D -m 755 "$psrun" "$work/tree/opt/psrun/psrun"
 install -m 755 "$here/inside.sh" "$work/tree/opt/inside.sh"
+for file in docs/psrun.8.md native-helper/completion/psrun.bash; do install -D -m 644 "$here/../../../$file" "$work/tree/opt/$file"; done
 printf '%s' "${CONTAINERS_VM_FILTER:-FullyQualifiedName!~PodmanTests&FullyQualifiedName!~ContainerdTests&FullyQualifiedName!~DockerTests}" >"$work/tree/opt/filter"
 printf '%s' "${CONTAINERS_VM_RUNTIME:-}" >"$work/tree/opt/runtime"
 rm -f "$work/disk"
