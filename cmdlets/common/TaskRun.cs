@@ -3,7 +3,7 @@ namespace Containers.Cmdlets;
 /// <summary>Starts a task with somebody listening from its first byte on.</summary>
 static class TaskRun
 {
-    public static async Task<ContainerAttachment> StartAttachedAsync(ContainerEngine engine, string id, string ns, bool input, CancellationToken cancellation)
+    public static async Task<ContainerAttachment> StartAttachedAsync(ContainerEngine engine, string id, string ns, bool input, bool removes, CancellationToken cancellation)
     {
         bool made = false;
         ContainerAttachment? program = null;
@@ -17,7 +17,7 @@ static class TaskRun
                 await engine.Tasks.CreateAsync(id, ns, cancellation).ConfigureAwait(false);
                 made = true;
             }
-            program = await engine.Tasks.AttachAsync(id, input, ns, cancellation).ConfigureAwait(false);
+            program = await engine.Tasks.AttachAsync(id, input, removes, ns, cancellation).ConfigureAwait(false);
             await engine.Tasks.StartAsync(id, ns, cancellation).ConfigureAwait(false);
             return program;
         }

@@ -71,6 +71,7 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         {
             ContainerCreateOptions options = StoredOptions();
             options.Interactive |= MyInvocation.ExpectingInput;
+            options.Transient = Remove;
             if (Detach)
             {
                 WriteObject(Begin((pump, token) => DetachedAsync(options, pump, token)).Finish());
@@ -102,7 +103,7 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         try
         {
             container = await CreateAsync(options, pump, token).ConfigureAwait(false);
-            using ContainerAttachment program = await TaskRun.StartAttachedAsync(Engine, container.Id, container.ContainerNamespace, input is not null, token).ConfigureAwait(false);
+            using ContainerAttachment program = await TaskRun.StartAttachedAsync(Engine, container.Id, container.ContainerNamespace, input is not null, Remove, token).ConfigureAwait(false);
             ran = true;
             return await ProgramRun.StreamAsync(program, new ProgramOutput(this, pump, Form), input, token).ConfigureAwait(false);
         }

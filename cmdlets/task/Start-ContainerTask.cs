@@ -32,7 +32,7 @@ public sealed class StartContainerTaskCommand : ActingCmdlet
         }
         PumpedWork<ContainerRunResult> work = Begin(async (pump, token) =>
         {
-            using ContainerAttachment program = await TaskRun.StartAttachedAsync(Engine, id, ns, input: false, token).ConfigureAwait(false);
+            using ContainerAttachment program = await TaskRun.StartAttachedAsync(Engine, id, ns, input: false, removes: false, token).ConfigureAwait(false);
             return await ProgramRun.StreamAsync(program, new ProgramOutput(this, pump, OutputForm.Lines), null, token).ConfigureAwait(false);
         });
         ProgramRun.Finish(this, work, passThru: false, id);

@@ -16,6 +16,9 @@ public sealed class ContainerCreateOptions
     /// <summary>An image by name or digest. The program gets what it says, where nothing else is said here, and a private writable layer over it.</summary>
     public string? Image { get; set; }
 
+    /// <summary>It goes with its first run: its record need not outlive a power cut, and so nothing waits for the disk.</summary>
+    public bool Transient { get; set; }
+
     /// <summary>The platform of the image, such as <c>linux/arm64</c>; this host's by default.</summary>
     public string? Platform { get; set; }
 

@@ -39,7 +39,7 @@ public sealed partial class ContainerStore
         cancel.ThrowIfCancellationRequested();
         Folders.Make(paths.NamespaceFolder(ns));
         SweepLeftovers(ns);
-        await SaveAsync(record, cancel).ConfigureAwait(false);
+        await SaveAsync(record, options.Transient, cancel).ConfigureAwait(false);
         return ToContainer(record, ContainerTaskState.None);
     }
 
@@ -119,8 +119,8 @@ public sealed partial class ContainerStore
         // Out of sight in one step: a crash from here on leaves a folder that the next create sweeps away.
         var folder = paths.ContainerFolder(ns, id);
         var trash = Path.Combine(paths.NamespaceFolder(ns), ".del-" + Names.Random());
+        // A power cut may undo this, and then all of it: nothing is waited for.
         if (Stdlib.rename(folder, trash) != 0) { throw Folders.Unavailable(folder, null); }
-        Folders.Sync(paths.NamespaceFolder(ns));
         Folders.RemoveTree(trash);
         Folders.RemoveIfEmpty(paths.NamespaceFolder(ns));
     }
@@ -150,7 +150,8 @@ public sealed partial class ContainerStore
     {
         var path = RecordPath(ns, id);
         var content = Folders.Read(path, LongestRecord);
-        if (content is null) { return null; }
+        // Empty: of a container that went with its run, and a power cut came first (SaveAsync).
+        if (content is null or []) { return null; }
         try
         {
             var record = JsonSerializer.Deserialize(content, StoreJson.Default.ContainerRecord) ?? throw new JsonException("it is null");
@@ -187,7 +188,8 @@ public sealed partial class ContainerStore
         LogPath = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
     };
 
-    async Task SaveAsync(ContainerRecord record, CancellationToken cancel)
+    /// <param name="transient">It is removed after its run, and need not outlive a power cut: nothing waits for the disk.</param>
+    async Task SaveAsync(ContainerRecord record, bool transient, CancellationToken cancel)
     {
         var parent = paths.NamespaceFolder(record.Namespace);
         var folder = paths.ContainerFolder(record.Namespace, record.Id);
@@ -207,12 +209,12 @@ public sealed partial class ContainerStore
                     await SnapshotDriver.Of(record.Snapshotter).MakeAsync(engine, record.Id, Path.Combine(temporary, "overlay"), below, writable: true, cancel).ConfigureAwait(false);
                     if (record.Volumes is not null) { await ImageVolumes.FillAsync(engine, record, below, temporary, cancel).ConfigureAwait(false); }
                 }
-                Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record));
-                Folders.Sync(temporary);
+                Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record), wait: !transient);
+                if (!transient) { Folders.Sync(temporary); }
                 // A container's folder is never empty, so this rename cannot replace one.
                 if (Stdlib.rename(temporary, folder) == 0)
                 {
-                    Folders.Sync(parent);
+                    if (!transient) { Folders.Sync(parent); }
                     return;
                 }
                 var error = Stdlib.GetLastError();

@@ -55,15 +55,16 @@ static class Folders
         }
     }
 
-    /// <summary>Writes a file that must not exist and waits until it is on disk.</summary>
-    internal static void WriteNew(string path, ReadOnlySpan<byte> content)
+    /// <summary>Writes a file that must not exist.</summary>
+    /// <param name="wait">Until it is on disk.</param>
+    internal static void WriteNew(string path, ReadOnlySpan<byte> content, bool wait = true)
     {
         using var file = new FileStream(path, new FileStreamOptions
         {
             Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = PrivateFile, BufferSize = 0,
         });
         file.Write(content);
-        file.Flush(flushToDisk: true);
+        if (wait) { file.Flush(flushToDisk: true); }
     }
 
     /// <summary>Makes renames and new names in a folder survive a power cut.</summary>

@@ -129,7 +129,7 @@ public sealed class ContainerAttachment : IRunningProgram
     {
         try
         {
-            var (again, to) = await tasks.AttachConnectionAsync(ns, ContainerId, stdin: false, cancel).ConfigureAwait(false);
+            var (again, to) = await tasks.AttachConnectionAsync(ns, ContainerId, stdin: false, removes: false, cancel).ConfigureAwait(false);
             shim = again;
             CatchUp(from, to ?? throw Lost(), skip: false);
             offset = to;
@@ -185,21 +185,26 @@ public sealed partial class ContainerTasks
 {
     /// <summary>Attaches to the container's program. Before the start every byte comes; later what is printed from now on.</summary>
     /// <param name="stdin">This client gives input.</param>
+    /// <param name="removes">This client removes the task as soon as it has ended: the shim then leaves its control group to that.</param>
     /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotRunning</c>, <c>ShimLost</c>.</exception>
-    public async Task<ContainerAttachment> AttachAsync(string id, bool stdin = false, string? containerNamespace = null, CancellationToken cancel = default)
+    public async Task<ContainerAttachment> AttachAsync(string id, bool stdin = false, bool removes = false, string? containerNamespace = null, CancellationToken cancel = default)
     {
         var ns = engine.NamespaceOr(containerNamespace);
         var record = engine.Containers.Load(ns, id);
-        var (shim, offset) = await AttachConnectionAsync(ns, id, stdin, cancel).ConfigureAwait(false);
+        var (shim, offset) = await AttachConnectionAsync(ns, id, stdin, removes, cancel).ConfigureAwait(false);
         return new ContainerAttachment(this, shim, ns, id, null, record.KeepLog ? paths.Log(ns, id) : null, offset);
     }
 
-    internal async Task<(ShimConnection, long?)> AttachConnectionAsync(string ns, string id, bool stdin, CancellationToken cancel)
+    internal async Task<(ShimConnection, long?)> AttachConnectionAsync(string ns, string id, bool stdin, bool removes, CancellationToken cancel)
     {
         var shim = await ConnectAsync(ns, id, cancel).ConfigureAwait(false);
         try
         {
-            using var answer = await shim.RequestAsync("attach", stdin ? w => w.WriteBoolean("stdin", true) : null, cancel).ConfigureAwait(false);
+            using var answer = await shim.RequestAsync("attach", w =>
+            {
+                if (stdin) { w.WriteBoolean("stdin", true); }
+                if (removes) { w.WriteBoolean("removes", true); }
+            }, cancel).ConfigureAwait(false);
             return (shim, answer.RootElement.TryGetProperty("offset", out var offset) && offset.ValueKind == JsonValueKind.Number && offset.TryGetInt64(out var at) ? at : null);
         }
         catch

@@ -124,6 +124,7 @@ public sealed partial class ContainerTasks
             Stdout = record.Stdout,
             Stderr = record.Stderr,
             StdinPath = record.StdinPath,
+            Plain = record.Spec.Hooks is null && string.IsNullOrEmpty(record.Spec.Linux?.Seccomp?.ListenerPath),
         };
     }
 

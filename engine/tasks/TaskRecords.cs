@@ -56,6 +56,7 @@ sealed class ShimOrders
     public required string? Stdout { get; set; }
     public required string? Stderr { get; set; }
     public required string? StdinPath { get; set; }
+    public bool Plain { get; set; }
 }
 
 sealed class ShimMount

@@ -8,6 +8,8 @@ namespace Psrun;
 /// <summary>--log, --log-format: one line for each message, to standard error and to the file, as docker, containerd and podman read it from runc.</summary>
 static unsafe class Log
 {
+    const int LongestHalf = 4096;
+
     static string? s_file;
     static bool s_json;
     static bool s_debug;
@@ -78,9 +80,12 @@ static unsafe class Log
         Libc.close(fd);
     }
 
-    /// <summary>What comes from a bundle may hold line breaks and terminal controls; a log line must not.</summary>
+    /// <summary>What comes from a bundle may hold line breaks and terminal controls, and be of any length; a log line must not.</summary>
     public static string OneLine(string message)
     {
+        // What a bundle says may be of any length; what is wrong stands at the beginning or at the end.
+        if (message.Length > 2 * LongestHalf)
+            message = $"{message.AsSpan(0, LongestHalf)} ... {message.AsSpan(message.Length - LongestHalf)}";
         var text = new StringBuilder(message.Length);
         foreach (char c in message)
             text.Append(c == '\n' || c == '\r' ? ' ' : char.IsControl(c) ? '?' : c);

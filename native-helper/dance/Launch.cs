@@ -191,5 +191,6 @@ sealed unsafe class Launch : IDisposable
     {
         Libc.close(_reports);
         Libc.close(_orders);
+        _plan.Dispose();
     }
 }

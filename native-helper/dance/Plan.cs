@@ -8,16 +8,18 @@ namespace Psrun.Dance;
 /// The steps that the child will walk, with all their arguments, in unmanaged memory; and, for the parent alone, words for each step. The clone gets
 /// a copy of the memory at the same addresses.
 /// </summary>
-sealed unsafe class Plan
+sealed unsafe class Plan : IDisposable
 {
     const int BlockSize = 64 * 1024;
     const int MaxSteps = 4096;
 
     readonly List<string?> _words = [];
+    readonly List<nint> _memory = [];
+    readonly List<int> _descriptors = [];
     byte* _block;
     int _used = BlockSize;
 
-    public Step* Steps { get; } = (Step*)NativeMemory.Alloc(MaxSteps, (nuint)sizeof(Step));
+    public Step* Steps { get; private set; } = (Step*)NativeMemory.Alloc(MaxSteps, (nuint)sizeof(Step));
     public int Count { get; private set; }
     public byte* Scratch { get; }
 
@@ -31,20 +33,47 @@ sealed unsafe class Plan
         return _words[index] ?? "start";
     }
 
-    /// <summary>Zeroed memory that lives as long as the plan, which is as long as the program.</summary>
+    /// <summary>Zeroed memory that lives as long as the plan.</summary>
     public byte* Allocate(int size)
     {
         size = (size + 15) & ~15;
         if (size > BlockSize)
-            return (byte*)NativeMemory.AllocZeroed((nuint)size);
+            return New(size);
         if (_used + size > BlockSize)
         {
-            _block = (byte*)NativeMemory.AllocZeroed(BlockSize);
+            _block = New(BlockSize);
             _used = 0;
         }
         byte* p = _block + _used;
         _used += size;
         return p;
+    }
+
+    byte* New(int size)
+    {
+        byte* memory = (byte*)NativeMemory.AllocZeroed((nuint)size);
+        _memory.Add((nint)memory);
+        return memory;
+    }
+
+    /// <summary>A descriptor that the child is to inherit, and the parent needs no longer than the plan.</summary>
+    public int Keep(int fd)
+    {
+        _descriptors.Add(fd);
+        return fd;
+    }
+
+    /// <summary>The child has copies of everything.</summary>
+    public void Dispose()
+    {
+        foreach (nint memory in _memory)
+            NativeMemory.Free((void*)memory);
+        foreach (int fd in _descriptors)
+            Libc.close(fd);
+        _memory.Clear();
+        _descriptors.Clear();
+        NativeMemory.Free(Steps);
+        Steps = null;
     }
 
     public nint* Cell() => (nint*)Allocate(sizeof(nint));

@@ -25,7 +25,7 @@ static unsafe class OwnProgram
     {
         if (IsReadOnly() || Rootless.IsPlainUser && IsSealed(Self))
             return;
-        int file = OpenReadOnly();
+        int file = plan.Keep(OpenReadOnly());
         nint page = Environment.SystemPageSize;
         var part = (Elf64_Phdr*)Libc.getauxval(Libc.AT_PHDR);
         int count = (int)Libc.getauxval(Libc.AT_PHNUM);
@@ -107,6 +107,11 @@ static unsafe class OwnProgram
 
     static int OpenReadOnly()
     {
+        if (s_covered != null)
+        {
+            int covered = Libc.open(s_covered, Libc.O_RDONLY | Libc.O_CLOEXEC);
+            return covered >= 0 ? covered : throw Failure();
+        }
         int mount = MountReadOnly(Self);
         if (mount < 0)
             throw Failure();
@@ -134,8 +139,23 @@ static unsafe class OwnProgram
         int errno = *Libc.__errno_location();
         Libc.close(file);
         *Libc.__errno_location() = errno;
+        if (moved == 0 && IsThisProgram(path))
+            s_covered = path;
         return moved == 0;
     }
+
+    /// <summary>
+    /// Whether psrun's own file is covered by <see cref="CoverReadOnly"/>, and so can be had there: a process that has changed its mount namespace cannot mount what
+    /// /proc/self/exe leads to, which is in the old one.
+    /// </summary>
+    public static bool IsCovered => s_covered != null;
+
+    static string? s_covered;
+
+    /// <summary>A psrun that was replaced since is another program.</summary>
+    static bool IsThisProgram(string path) =>
+        Libc.statx(Libc.AT_FDCWD, Self, 0, Libc.STATX_INO, out statx own) == 0 && Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_INO, out statx other) == 0
+        && own.stx_ino == other.stx_ino && own.stx_dev_major == other.stx_dev_major && own.stx_dev_minor == other.stx_dev_minor;
 
     /// <summary>A detached read-only mount of one file; -1 with errno.</summary>
     static int MountReadOnly(string path)

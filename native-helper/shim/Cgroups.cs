@@ -1,6 +1,7 @@
 using System.Globalization;
 using Containers.Linux;
 using Containers.Linux.Cgroups;
+using Psrun.State;
 
 namespace Psrun.Shim;
 
@@ -9,9 +10,9 @@ static class Cgroups
 {
     const int MostAttempts = 100;
 
-    /// <summary>Makes the group in every hierarchy and moves the process into it.</summary>
+    /// <summary>Makes the group in every hierarchy, and opens it for the child that enters it.</summary>
     /// <exception cref="ShimException">CgroupFailed.</exception>
-    public static void Join(string path, int pid)
+    public static CgroupEntry Open(string path)
     {
         try
         {
@@ -21,8 +22,7 @@ static class Cgroups
                 group.Create();
                 try
                 {
-                    group.Attach(pid);
-                    return;
+                    return new CgroupEntry(group);
                 }
                 catch (CgroupException e) when (e.Id == "CgroupNotFound" && attempt < MostAttempts)
                 {

@@ -19,6 +19,8 @@ sealed unsafe class Connection : Watched
     public bool Closed { get; private set; }
     public bool Greeted { get; set; }
     public ContainerProcess? AttachedTo { get; private set; }
+    /// <summary>The client removes the task as soon as it has ended, and the shim's group with it.</summary>
+    public bool Removes { get; set; }
     public int WaitingBytes => outbox.Length;
     /// <summary>Something is still on its way to the client.</summary>
     public bool Busy => outbox.Length > 0;

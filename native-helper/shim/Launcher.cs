@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Psrun.State;
 using System.Text;
 
 namespace Psrun.Shim;
@@ -49,11 +50,12 @@ static unsafe class Launcher
     static byte[] Start(string runDir, Orders orders)
     {
         var answer = Sys.Pipe();
-        var gate = Sys.Pipe();
         int nothing = Sys.Above(Sys.Open("/dev/null", Libc.O_RDWR));
         int log = Sys.Above(Sys.Open(runDir + "/shim.log", Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW, 0x180));
         if (nothing < 0 || log < 0) throw ShimException.Of("FileFailed", runDir + "/shim.log", Math.Min(nothing, log));
-        int pid = new Spawn
+        // In its group before its first step: whatever happens to the caller's group from now on does not happen to the shim.
+        using CgroupEntry? group = orders.Cgroup is null ? null : Cgroups.Open(orders.Cgroup);
+        var shim = new Spawn
         {
             Program = "/proc/self/exe",
             Arguments = ["psrun", "shim", "--serve", "--run-dir", runDir],
@@ -62,29 +64,18 @@ static unsafe class Launcher
             Stdout = nothing,
             Stderr = log,
             Extra = answer.Write,
-            Gate = gate.Read,
+            Group = group,
             Detach = true,
             BlockedSignals = Server.Signals,
-        }.Start();
-        if (pid < 0) throw ShimException.Of("ShimFailed", "clone", pid);
+        };
+        int pid = shim.Start();
         Sys.Close(answer.Write);
-        Sys.Close(gate.Read);
-        try
+        if (pid < 0)
         {
-            // Before its first step: whatever happens to the caller's group from now on does not happen to the shim.
-            if (orders.Cgroup is not null) Cgroups.Join(orders.Cgroup, pid);
-            byte go = 1;
-            Sys.Write(gate.Write, &go, 1);
-        }
-        catch (ShimException)
-        {
-            Sys.Close(gate.Write);
-            WaitFor(pid);
             if (orders.Cgroup is not null) Cgroups.Remove(orders.Cgroup);
             Sys.Unlink(runDir + "/shim.log");
-            throw;
+            throw shim.FailedToEnter ? ShimException.Of("CgroupFailed", $"enter {orders.Cgroup}", pid) : ShimException.Of("ShimFailed", "start the shim", pid);
         }
-        Sys.Close(gate.Write);
 
         byte[] line = Files.ReadSmall(answer.Read, LongestAnswer, out _) ?? [];
         if (line.Length > 0 && line[^1] == '\n')

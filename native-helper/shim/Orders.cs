@@ -21,6 +21,8 @@ sealed class Orders
     public string? StdoutPath { get; private set; }
     public string? StderrPath { get; private set; }
     public string? StdinPath { get; private set; }
+    /// <summary>Nothing of the bundle's own is run or waited for while the container is made, started and deleted: it has no hooks and no listener for system calls.</summary>
+    public bool Plain { get; private set; }
 
     const int LargestFile = 1 << 20;
 
@@ -74,6 +76,7 @@ sealed class Orders
                 case "stdout": o.StdoutPath = reader.GetString(); break;
                 case "stderr": o.StderrPath = reader.GetString(); break;
                 case "stdinPath": o.StdinPath = reader.GetString(); break;
+                case "plain": o.Plain = reader.GetBoolean(); break;
                 default: throw Bad(path, $"unknown member '{name}'");
             }
         }

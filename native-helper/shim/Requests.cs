@@ -8,7 +8,7 @@ struct Request
     public string? Op, Exec, Stdout, Stderr, StdinPath;
     public long Sequence;
     public int? Version, Signal, Width, Height;
-    public bool All, Stdin, Attach, Kill, Terminal;
+    public bool All, Stdin, Attach, Kill, Terminal, Removes;
     public byte[]? Process;
 }
 
@@ -67,6 +67,7 @@ static class Requests
                 case "all": q.All = reader.GetBoolean(); break;
                 case "stdin": q.Stdin = reader.GetBoolean(); break;
                 case "attach": q.Attach = reader.GetBoolean(); break;
+                case "removes": q.Removes = reader.GetBoolean(); break;
                 case "kill": q.Kill = reader.GetBoolean(); break;
                 case "stdout": q.Stdout = reader.GetString(); break;
                 case "stderr": q.Stderr = reader.GetString(); break;
@@ -172,6 +173,7 @@ static class Requests
             return;
         }
         client.Answer(q.Sequence, w => WriteOffset(w, server, process));
+        client.Removes = q.Removes && process.IsInit;
         client.Attach(process, q.Stdin);
     }
 

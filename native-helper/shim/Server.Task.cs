@@ -11,7 +11,7 @@ sealed partial class Server
 
     TaskState state = TaskState.Creating;
     Containers.Linux.Cgroups.ControlGroup? initGroup;
-    bool initOwnsPidNamespace, starting, ending, recorded, deleting, deleted;
+    bool initOwnsPidNamespace, starting, ending, recorded, deleting, deleted, removed;
     int? initStatus;
     ulong? shimStartTime;
     EventLoop.Deadline? callsDeadline;
@@ -358,6 +358,7 @@ sealed partial class Server
     {
         state = TaskState.Stopped;
         WriteTask();
+        removed = connections.Exists(c => c.Removes);
         init.Tell();
         deleted = true;
         // Whoever is neither waiting nor being told keeps the shim alive no longer.
@@ -371,7 +372,8 @@ sealed partial class Server
         finished = true;
         Sys.Unlink("shim.sock");
         foreach (Connection client in connections.ToArray()) client.Close();
-        LeaveCgroup();
+        // With all threads out of a group takes a lock that waits for an RCU grace period.
+        if (!removed) LeaveCgroup();
         if (Sys.SeekEnd(2) == 0) Sys.Unlink("shim.log");
     }
 }

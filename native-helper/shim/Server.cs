@@ -153,6 +153,11 @@ sealed partial class Server
             Abandon(e);
             return;
         }
+        if (Sys.HungUp(launcher!.Fd))
+        {
+            LauncherGone();
+            return;
+        }
         Loop.Remove(launcher!);
         launcher = null;
         Loop.Add(listener!, Libc.EPOLLIN);
@@ -237,6 +242,12 @@ sealed partial class Server
 
     void Call(string[] verb, Stdio? stdio, Action<bool, string> done)
     {
+        if (OwnRuntime.CanDo(orders, verb[0]))
+        {
+            (bool succeeded, string words) = OwnRuntime.Do(this, orders, verb, stdio, nothing);
+            done(succeeded, words);
+            return;
+        }
         RuntimeCall call = RuntimeCall.Start(orders, verb, stdio, nothing, done);
         calls.Add(call.Pid, call);
     }

@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Psrun.State;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -22,8 +23,10 @@ sealed unsafe partial class Spawn
     public required int Stderr { get; init; }
     /// <summary>Becomes descriptor 3; -1: none.</summary>
     public int Extra { get; init; } = -1;
-    /// <summary>The child goes on when one byte can be read from here and ends when this is closed before; -1: it goes on at once.</summary>
-    public int Gate { get; init; } = -1;
+    /// <summary>The groups that the child enters before anything else; null: it stays in the caller's.</summary>
+    public CgroupEntry? Group { get; init; }
+    /// <summary>After a failure: whether it was the group that could not be entered.</summary>
+    public bool FailedToEnter { get; private set; }
     /// <summary>A session of its own, and a mount namespace that is a slave of this one.</summary>
     public bool Detach { get; init; }
     /// <summary>The signals that are blocked in the new program, bit N-1 for signal N.</summary>
@@ -38,7 +41,9 @@ sealed unsafe partial class Spawn
         public byte* Root;
         public fixed int Descriptors[4];
         public int DescriptorCount;
-        public int Gate;
+        public int* Groups;
+        public byte* Self;
+        public int GroupCount;
         public int Report;
         public int Detach;
         public ulong Mask;
@@ -63,7 +68,11 @@ sealed unsafe partial class Spawn
             plan->Descriptors[2] = Stderr;
             plan->Descriptors[3] = Extra;
             plan->DescriptorCount = Extra >= 0 ? 4 : 3;
-            plan->Gate = Gate;
+            plan->Self = Text("0", memory);
+            plan->GroupCount = Group?.Files.Count ?? 0;
+            plan->Groups = (int*)NativeMemory.AllocZeroed((nuint)plan->GroupCount + 1, sizeof(int));
+            memory.Add((nint)plan->Groups);
+            for (int i = 0; i < plan->GroupCount; i++) plan->Groups[i] = Group!.Files[i];
             plan->Report = report.Write;
             plan->Detach = Detach ? 1 : 0;
             plan->Mask = BlockedSignals;
@@ -71,28 +80,29 @@ sealed unsafe partial class Spawn
             // No handler of this process may run in the child.
             ulong all = ulong.MaxValue, before = 0;
             Raw(Libc.SYS_rt_sigprocmask, Libc.SIG_BLOCK, (nint)(&all), (nint)(&before), 8, 0);
-            long pid = Raw(Libc.SYS_clone, Libc.SIGCHLD, 0, 0, 0, 0);
+            clone_args how = default;
+            how.exit_signal = Libc.SIGCHLD;
+            if (Group is { Unified: >= 0 } group) (how.flags, how.cgroup) = (Libc.CLONE_INTO_CGROUP, (ulong)group.Unified);
+            long pid = Raw(Libc.SYS_clone3, (nint)(&how), sizeof(clone_args), 0, 0, 0);
             if (pid == 0) Child(plan);
             int cloneError = pid < 0 ? *Libc.__errno_location() : 0;
             Raw(Libc.SYS_rt_sigprocmask, Libc.SIG_SETMASK, (nint)(&before), 0, 8, 0);
-            if (pid < 0) return -cloneError;
+            if (pid < 0)
+            {
+                FailedToEnter = Group is { Unified: >= 0 };
+                return -cloneError;
+            }
 
             Sys.Close(report.Write);
             report.Write = -1;
-            // With a gate the child cannot have come to execve yet: the caller sees a failure as the child's exit.
-            int error = 0;
-            if (Gate < 0)
-            {
-                long n;
-                do n = Sys.Read(report.Read, (byte*)&error, 4); while (n == -Libc.EINTR);
-                if (n == 4)
-                {
-                    int ended = (int)pid;
-                    Sys.Wait(ref ended, Libc.__WALL);
-                    return -error;
-                }
-            }
-            return (int)pid;
+            int* failure = stackalloc int[2];
+            long n;
+            do n = Sys.Read(report.Read, (byte*)failure, 8); while (n == -Libc.EINTR);
+            if (n != 8) return (int)pid;
+            int ended = (int)pid;
+            Sys.Wait(ref ended, Libc.__WALL);
+            FailedToEnter = failure[1] != 0;
+            return -failure[0];
         }
         finally
         {
@@ -105,29 +115,31 @@ sealed unsafe partial class Spawn
     [MethodImpl(MethodImplOptions.NoInlining)]
     static void Child(Plan* plan)
     {
-        byte go;
-        if (plan->Gate >= 0 && Raw(Libc.SYS_read, plan->Gate, (nint)(&go), 1, 0, 0) != 1) Raw(Libc.SYS_exit_group, 125, 0, 0, 0, 0);
+        for (int i = 0; i < plan->GroupCount; i++)
+            if (Raw(Libc.SYS_write, plan->Groups[i], (nint)plan->Self, 1, 0, 0) != 1) Fail(plan, 1);
         if (plan->Detach != 0)
         {
             Raw(Libc.SYS_setsid, 0, 0, 0, 0, 0);
-            if (Raw(Libc.SYS_unshare, Libc.CLONE_NEWNS, 0, 0, 0, 0) != 0) Fail(plan);
-            if (Raw(Libc.SYS_mount, 0, (nint)plan->Root, 0, (nint)(Libc.MS_REC | Libc.MS_SLAVE), 0) != 0) Fail(plan);
+            if (Raw(Libc.SYS_unshare, Libc.CLONE_NEWNS, 0, 0, 0, 0) != 0) Fail(plan, 0);
+            if (Raw(Libc.SYS_mount, 0, (nint)plan->Root, 0, (nint)(Libc.MS_REC | Libc.MS_SLAVE), 0) != 0) Fail(plan, 0);
         }
         for (int i = 0; i < plan->DescriptorCount; i++)
-            if (Raw(Libc.SYS_dup3, plan->Descriptors[i], i, 0, 0, 0) < 0) Fail(plan);
-        if (Raw(Libc.SYS_close_range, plan->DescriptorCount, int.MaxValue, Libc.CLOSE_RANGE_CLOEXEC, 0, 0) != 0) Fail(plan);
+            if (Raw(Libc.SYS_dup3, plan->Descriptors[i], i, 0, 0, 0) < 0) Fail(plan, 0);
+        if (Raw(Libc.SYS_close_range, plan->DescriptorCount, int.MaxValue, Libc.CLOSE_RANGE_CLOEXEC, 0, 0) != 0) Fail(plan, 0);
         Raw(Libc.SYS_umask, 0x12, 0, 0, 0, 0);
         // The runtime ignores SIGPIPE and has handlers: a program must start with what the kernel gives.
         for (int signal = 1; signal <= 64; signal++) Raw(Libc.SYS_rt_sigaction, signal, (nint)(&plan->DefaultAction), 0, 8, 0);
         Raw(Libc.SYS_rt_sigprocmask, Libc.SIG_SETMASK, (nint)(&plan->Mask), 0, 8, 0);
         Raw(Libc.SYS_execve, (nint)plan->Program, (nint)plan->Arguments, (nint)plan->Environment, 0, 0);
-        Fail(plan);
+        Fail(plan, 0);
     }
 
-    static void Fail(Plan* plan)
+    static void Fail(Plan* plan, int entering)
     {
-        int error = *Libc.__errno_location();
-        Raw(Libc.SYS_write, plan->Report, (nint)(&error), 4, 0, 0);
+        int* failure = stackalloc int[2];
+        failure[0] = *Libc.__errno_location();
+        failure[1] = entering;
+        Raw(Libc.SYS_write, plan->Report, (nint)failure, 8, 0, 0);
         Raw(Libc.SYS_exit_group, 126, 0, 0, 0, 0);
     }
 

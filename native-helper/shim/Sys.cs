@@ -48,6 +48,13 @@ static unsafe partial class Sys
         return (Above(ends[0]), Above(ends[1]));
     }
 
+    /// <summary>Whether nobody has the other end of a pipe open any more.</summary>
+    public static bool HungUp(int fd)
+    {
+        pollfd other = new() { fd = fd };
+        return Libc.poll(&other, 1, 0) > 0 && (other.revents & (Libc.POLLERR | Libc.POLLHUP)) != 0;
+    }
+
     /// <summary>The same open file under a number that <see cref="Spawn"/> may be given. Passes an error on.</summary>
     public static int Above(int fd)
     {

@@ -14,15 +14,11 @@ sealed unsafe class CgroupEntry : IDisposable
     /// <param name="sinceMounted">Without the hierarchies that the host has mounted since the group was made.</param>
     public CgroupEntry(ControlGroup group, IReadOnlyDictionary<string, string>? below = null, bool sinceMounted = false)
     {
-        try
-        {
-            _files = group.OpenEntries(out _unified, below, sinceMounted);
-        }
-        catch (CgroupException e)
-        {
-            throw new PsrunException(e.Message);
-        }
+        _files = group.OpenEntries(out _unified, below, sinceMounted);
     }
+
+    /// <summary>Whoever writes "0" into these files is moved.</summary>
+    public IReadOnlyList<int> Files => _files;
 
     /// <summary>The v2 folder for CLONE_INTO_CGROUP, or -1.</summary>
     public int Unified => _unified;
@@ -35,7 +31,7 @@ sealed unsafe class CgroupEntry : IDisposable
             plan.Call("enter the control group", Libc.SYS_close, _unified);
     }
 
-    /// <summary>Whoever writes "0" into these files is moved.</summary>
+    /// <summary>The writes that move.</summary>
     public static void AddWrites(Plan plan, List<int> files, string words)
     {
         nint self = plan.Text("0");

@@ -152,6 +152,17 @@ public sealed class EngineStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task An_empty_record_is_no_container_and_can_be_removed()
+    {
+        var c = await New(f.Plain());
+        File.WriteAllText(Path.Combine(FolderOf(c.Id), "container.json"), "");
+        Assert.Equal(ErrorIds.ContainerNotFound, Assert.Throws<ContainerException>(() => f.Engine.Containers.Get(c.Id)).Id);
+        Assert.DoesNotContain(f.Engine.Containers.List(), one => one.Id == c.Id);
+        await f.Engine.Containers.RemoveAsync(c.Id);
+        Assert.False(Directory.Exists(FolderOf(c.Id)));
+    }
+
+    [Fact]
     public async Task A_record_of_another_container_is_not_believed()
     {
         var (a, b) = (await New(f.Plain("a")), await New(f.Plain("b")));

@@ -70,7 +70,7 @@ sealed class ShimTask
         {
             ["version"] = 1, ["id"] = Id, ["namespace"] = "t", ["runtime"] = Program, ["runtimeRoot"] = RuntimeRoot, ["bundle"] = bundle.Folder,
             ["mounts"] = new JsonArray(), ["cgroup"] = ShimCgroup, ["log"] = LogPath, ["terminal"] = false, ["stdin"] = false,
-            ["stdout"] = null, ["stderr"] = null, ["stdinPath"] = null,
+            ["stdout"] = null, ["stderr"] = null, ["stdinPath"] = null, ["plain"] = true,
         };
         change?.Invoke(Orders);
     }
