@@ -18,7 +18,9 @@ public sealed class Container
     public required IReadOnlyDictionary<string, string> Labels { get; init; }
 
     /// <summary>The OCI runtime spec as it was made; what a task gets differs in the root's path and in joined namespaces.</summary>
-    public required Spec Spec { get; init; }
+    public Spec Spec => Record.Spec;
+
+    internal ContainerRecord Record { get; init; } = null!;
 
     /// <summary>The state of its task when this object was made, <see cref="ContainerTaskState.None"/> without one.</summary>
     public ContainerTaskState State { get; init; }
@@ -45,7 +47,7 @@ public sealed class Container
     public TimeSpan StopTimeout { get; init; }
 
     /// <summary>The program gets a terminal.</summary>
-    public bool Tty { get; init; }
+    public bool Tty => Record.Terminal;
 
     /// <summary>Standard input is kept open for clients.</summary>
     public bool Interactive { get; init; }

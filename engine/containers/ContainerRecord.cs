@@ -59,13 +59,44 @@ sealed class ContainerRecord
     /// <summary>Files of its control group, set by name, that the spec has no place for: on hosts with v1 controllers.</summary>
     public Dictionary<string, string> CgroupValues { get; set; } = [];
 
-    public required Spec Spec { get; set; }
+    /// <summary>Of a record that was read, only when somebody asks for it: it is nine tenths of the file.</summary>
+    /// <exception cref="SpecException">It is none.</exception>
+    [System.Diagnostics.CodeAnalysis.AllowNull]
+    public Spec Spec
+    {
+        get => spec ??= OciJson.ReadSpec(unread.Span);
+        set => spec = value;
+    }
+
+    Spec? spec;
+    ReadOnlyMemory<byte> unread;
+
+    /// <exception cref="JsonException">The file is no record.</exception>
+    internal static ContainerRecord Read(byte[] content)
+    {
+        var reader = new Utf8JsonReader(content);
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) { throw new JsonException("it is no object"); }
+        var found = Range.All;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var isSpec = reader.ValueTextEquals("spec"u8);
+            reader.Read();
+            var start = (int)reader.TokenStartIndex;
+            reader.Skip();
+            if (isSpec) { found = start..(int)reader.BytesConsumed; }
+        }
+        if (found.Equals(Range.All) || content[found.Start.Value] != '{') { throw new JsonException("it has no spec"); }
+        byte[] rest = [.. content.AsSpan(0, found.Start.Value), .. "null"u8, .. content.AsSpan(found.End.Value)];
+        var record = JsonSerializer.Deserialize(rest, StoreJson.Default.ContainerRecord)!;
+        record.unread = content.AsMemory(found);
+        return record;
+    }
 
     [JsonIgnore]
     public bool Terminal => Spec.Process?.Terminal == true;
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true,
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ContainerRecord))]
 sealed partial class StoreJson : JsonSerializerContext;

@@ -68,7 +68,7 @@ public sealed partial class ContainerStore
         var ns = engine.NamespaceOr(containerNamespace);
         foreach (var id in ListIds(ns))
         {
-            var record = TryLoad(ns, id);
+            var record = TryLoad(ns, id, wholly: false);
             if (record is not null) { yield return ToContainer(record, engine.Tasks.StateOf(ns, id)); }
         }
     }
@@ -146,7 +146,8 @@ public sealed partial class ContainerStore
         return TryLoad(ns, id) ?? throw NotFound(id, ns);
     }
 
-    ContainerRecord? TryLoad(string ns, string id)
+    /// <param name="wholly">The spec is read now, and not when somebody asks for it.</param>
+    ContainerRecord? TryLoad(string ns, string id, bool wholly = true)
     {
         var path = RecordPath(ns, id);
         var content = Folders.Read(path, LongestRecord);
@@ -154,9 +155,10 @@ public sealed partial class ContainerStore
         if (content is null or []) { return null; }
         try
         {
-            var record = JsonSerializer.Deserialize(content, StoreJson.Default.ContainerRecord) ?? throw new JsonException("it is null");
+            var record = ContainerRecord.Read(content);
             if (record.Version > Format) { throw Newer(path, record.Version.ToString()); }
             if (record.Id != id || record.Namespace != ns) { throw new JsonException($"it is about '{record.Namespace}/{record.Id}'"); }
+            if (wholly) { _ = record.Spec; }
             return record;
         }
         catch (Exception e) when (e is JsonException or SpecException)
@@ -174,7 +176,7 @@ public sealed partial class ContainerStore
         Runtime = record.Runtime,
         CreatedAt = record.CreatedAt,
         Labels = record.Labels,
-        Spec = record.Spec,
+        Record = record,
         State = state,
         RestartPolicy = record.RestartPolicy,
         Bundle = record.Bundle,
@@ -183,7 +185,6 @@ public sealed partial class ContainerStore
         Overlay = record.Overlay,
         StopSignal = record.StopSignal,
         StopTimeout = TimeSpan.FromSeconds(record.StopTimeoutSec),
-        Tty = record.Terminal,
         Interactive = record.Stdin,
         LogPath = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
     };
@@ -256,7 +257,7 @@ public sealed partial class ContainerStore
     }
 
     /// <summary>The record, or null when it is gone.</summary>
-    internal ContainerRecord? TryLoadAny(string ns, string id) => TryLoad(ns, id);
+    internal ContainerRecord? TryLoadAny(string ns, string id) => TryLoad(ns, id, wholly: false);
 
     internal void OpenForWriting()
     {

@@ -310,7 +310,7 @@ public sealed class EngineStoreTests : IDisposable
         var path = Path.Combine(FolderOf(c.Id), "container.json");
         using var document = JsonDocument.Parse(File.ReadAllBytes(path));
         Assert.Equal(1, document.RootElement.GetProperty("version").GetInt32());
-        File.WriteAllText(path, document.RootElement.GetRawText().Replace("\"version\": 1", "\"version\": 2"));
+        File.WriteAllText(path, document.RootElement.GetRawText().Replace("\"version\":1", "\"version\":2"));
         Assert.Equal(ErrorIds.StoreFormatUnsupported, Assert.Throws<ContainerException>(() => f.Engine.Containers.Get(c.Id)).Id);
         File.Delete(path);
     }
