@@ -10,6 +10,7 @@ public sealed partial class ContainerStore
     const int Format = 1;
     const int LongestRecord = 32 << 20;
     const int CreateAttempts = 16;
+    const string TransientName = "transient";
 
     readonly ContainerEngine engine;
     readonly HostPaths paths;
@@ -151,8 +152,9 @@ public sealed partial class ContainerStore
     {
         var path = RecordPath(ns, id);
         var content = Folders.Read(path, LongestRecord);
-        // Empty: of a container that went with its run, and a power cut came first (SaveAsync).
-        if (content is null or []) { return null; }
+        if (content is null) { return null; }
+        // Of a container that was to go with its run: a power cut came first (SaveAsync).
+        if (content is [] && File.Exists(Path.Combine(paths.ContainerFolder(ns, id), TransientName))) { return null; }
         try
         {
             var record = ContainerRecord.Read(content);
@@ -210,6 +212,7 @@ public sealed partial class ContainerStore
                     await SnapshotDriver.Of(record.Snapshotter).MakeAsync(engine, record.Id, Path.Combine(temporary, "overlay"), below, writable: true, cancel).ConfigureAwait(false);
                     if (record.Volumes is not null) { await ImageVolumes.FillAsync(engine, record, below, temporary, cancel).ConfigureAwait(false); }
                 }
+                if (transient) { Folders.WriteNew(Path.Combine(temporary, TransientName), [], wait: false); }
                 Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record), wait: !transient);
                 if (!transient) { Folders.Sync(temporary); }
                 // A container's folder is never empty, so this rename cannot replace one.

@@ -137,6 +137,7 @@ public sealed class EngineStoreTests : IDisposable
     }
 
     [Theory]
+    [InlineData("")]
     [InlineData("{")]
     [InlineData("null")]
     [InlineData("[]")]
@@ -152,9 +153,11 @@ public sealed class EngineStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task An_empty_record_is_no_container_and_can_be_removed()
+    public async Task An_empty_record_of_what_goes_with_its_run_is_no_container_and_can_be_removed()
     {
-        var c = await New(f.Plain());
+        var options = f.Plain();
+        options.Transient = true;
+        var c = await New(options);
         File.WriteAllText(Path.Combine(FolderOf(c.Id), "container.json"), "");
         Assert.Equal(ErrorIds.ContainerNotFound, Assert.Throws<ContainerException>(() => f.Engine.Containers.Get(c.Id)).Id);
         Assert.DoesNotContain(f.Engine.Containers.List(), one => one.Id == c.Id);
