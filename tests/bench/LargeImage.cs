@@ -6,41 +6,47 @@ using System.Text.Json;
 
 namespace Containers.Bench;
 
-/// <summary>An image of 1 GB and 100,000 files in four layers, as an OCI layout, an archive of it, and the layers alone. The same every time.</summary>
+/// <summary>
+/// An image of 100,000 files and 1 GB, or of fewer, in four layers or in one, as an OCI layout, an archive of it, and the layers alone. The same every
+/// time. Busybox is in it where this host has one, so that something can run.
+/// </summary>
 sealed class LargeImage
 {
-    const int Layers = 4;
-    const int FilesOfLayer = 25_000;
     const int FilesOfFolder = 50;
     const int MostOfFile = 21_000;
 
     readonly byte[] pool = new byte[1 << 20];
     readonly Random random = new(20260101);
+    readonly bool zstd;
 
     public string Layout { get; }
     public string Archive { get; }
     public IReadOnlyList<string> LayerFiles { get; }
     public const string Tag = "large";
 
-    public LargeImage(string folder)
+    /// <param name="files">In all layers together; each has 10 kB on the average.</param>
+    /// <param name="zstd">Layers by zstd(1) in place of gzip.</param>
+    /// <exception cref="RuntimeRefused">There is no zstd.</exception>
+    public LargeImage(string folder, int files, int layers = 4, bool zstd = false)
     {
+        this.zstd = zstd;
         Layout = Path.Combine(folder, "layout");
         Archive = Path.Combine(folder, "large.tar");
         FillPool();
         string blobs = Directory.CreateDirectory(Path.Combine(Layout, "blobs/sha256")).FullName;
-        var layers = new List<string>();
+        var written = new List<string>();
         var diffIds = new List<string>();
-        for (int layer = 0; layer < Layers; layer++)
+        for (int layer = 0; layer < layers; layer++)
         {
             string temporary = Path.Combine(folder, "layer");
-            diffIds.Add(Write(temporary, layer));
+            diffIds.Add(Write(temporary, layer, files / layers));
             string digest = Hash(temporary);
-            layers.Add(Path.Combine(blobs, digest));
-            File.Move(temporary, layers[^1]);
+            written.Add(Path.Combine(blobs, digest));
+            File.Move(temporary, written[^1]);
         }
-        LayerFiles = layers;
+        LayerFiles = written;
         object config = Blob(blobs, new { architecture = Bundle.Platform == "linux-arm64" ? "arm64" : "amd64", os = "linux", config = new { Cmd = new[] { "true" } }, rootfs = new { type = "layers", diff_ids = diffIds } }, "config.v1+json");
-        var descriptors = layers.Select(file => new { mediaType = Media("layer.v1.tar+gzip"), digest = "sha256:" + Path.GetFileName(file), size = new FileInfo(file).Length });
+        var descriptors = written.Select(file => new { mediaType = Media(zstd ? "layer.v1.tar+zstd" : "layer.v1.tar+gzip"), digest = "sha256:" + Path.GetFileName(file), size = new FileInfo(file).Length });
         dynamic manifest = Blob(blobs, new { schemaVersion = 2, mediaType = Media("manifest.v1+json"), config, layers = descriptors }, "manifest.v1+json", Tag);
         File.WriteAllBytes(Path.Combine(Layout, "index.json"), JsonSerializer.SerializeToUtf8Bytes(new { schemaVersion = 2, manifests = new[] { (object)manifest } }));
         File.WriteAllText(Path.Combine(Layout, "oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}");
@@ -81,20 +87,29 @@ sealed class LargeImage
         }
     }
 
-    string Write(string path, int layer)
+    string Write(string path, int layer, int files)
     {
         using var hash = SHA256.Create();
-        using (var file = File.Create(path))
-        using (var gzip = new GZipStream(file, CompressionLevel.Optimal))
-        using (var hashed = new CryptoStream(gzip, hash, CryptoStreamMode.Write))
+        string plain = path + ".tar";
+        using (var file = File.Create(zstd ? plain : path))
+        using (Stream packed = zstd ? file : new GZipStream(file, CompressionLevel.Optimal))
+        using (var hashed = new CryptoStream(packed, hash, CryptoStreamMode.Write))
         using (var tar = new TarWriter(hashed, TarEntryFormat.Pax))
         {
             var time = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000 + layer);
             void Folder(string name) => tar.WriteEntry(new PaxTarEntry(TarEntryType.Directory, name + "/") { ModificationTime = time, Mode = (UnixFileMode)0x1ed });
+            if (layer == 0 && Runtime.Find("busybox") is { } busybox)
+            {
+                Folder("bin");
+                using FileStream program = File.OpenRead(busybox);
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "bin/busybox") { ModificationTime = time, Mode = (UnixFileMode)0x1ed, DataStream = program });
+                foreach (string name in new[] { "sh", "rm" })
+                    tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "bin/" + name) { ModificationTime = time, LinkName = "busybox" });
+            }
             Folder("opt");
             Folder($"opt/l{layer}");
             byte[] content = new byte[MostOfFile];
-            for (int i = 0; i < FilesOfLayer; i++)
+            for (int i = 0; i < files; i++)
             {
                 string folder = $"opt/l{layer}/d{i / FilesOfFolder:0000}";
                 if (i % FilesOfFolder == 0)
@@ -108,6 +123,10 @@ sealed class LargeImage
                 }
                 tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"{folder}/file-{i:00000}.dat") { ModificationTime = time, Mode = (UnixFileMode)0x1a4, DataStream = new MemoryStream(content, 0, length) });
             }
+        }
+        if (zstd)
+        {
+            Programs.Run("zstd", "-q", "--rm", plain, "-o", path);
         }
         return "sha256:" + Convert.ToHexStringLower(hash.Hash!);
     }

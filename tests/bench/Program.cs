@@ -1,20 +1,24 @@
-// Containers.Bench MODULE [PWSH [FOLDER]]: times psrun beside the other runtimes of this machine, in turns within one run, and prints one table.
-// With FOLDER it times the import of a large image there instead, beside the other tools for images; that takes 25 GB and some minutes.
+// Containers.Bench MODULE [PWSH [FOLDER [FIGURES [FILES]]]]: times psrun beside the other runtimes of this machine, in turns within one run, and prints one
+// table. With FOLDER it measures images there instead, beside the other tools for them: FIGURES are all, or some of gzip, zstd, pull, push, commit and
+// memory with commas between. FILES is how many files the large image has, 100,000 by default: those are 1 GB, and take minutes and 60 GB for two rounds
+// of all figures. BENCH_RUNS says how many rounds, two of images by default.
 using System.Globalization;
 using Containers.Bench;
 
-if (args.Length is < 1 or > 3)
+if (args.Length is < 1 or > 5)
 {
-    Console.Error.WriteLine("usage: Containers.Bench MODULE [PWSH [FOLDER]]");
+    Console.Error.WriteLine("usage: Containers.Bench MODULE [PWSH [FOLDER [FIGURES [FILES]]]]");
     return 2;
 }
 string module = Path.GetFullPath(args[0]);
 string? pwsh = args.Length >= 2 && args[1].Length > 0 ? args[1] : null;
-int runs = int.TryParse(Environment.GetEnvironmentVariable("BENCH_RUNS"), CultureInfo.InvariantCulture, out int asked) ? Math.Max(3, asked) : 50;
+int runs = Math.Max(3, Number(Environment.GetEnvironmentVariable("BENCH_RUNS"), 50));
 
-if (args.Length == 3)
+if (args.Length >= 3)
 {
-    Images.Measure(pwsh ?? throw new ArgumentException("the import of images is measured in pwsh"), module, Path.GetFullPath(args[2]), int.TryParse(Environment.GetEnvironmentVariable("BENCH_RUNS"), CultureInfo.InvariantCulture, out int rounds) ? rounds : 2);
+    int rounds = Number(Environment.GetEnvironmentVariable("BENCH_RUNS"), 2), files = Number(args.ElementAtOrDefault(4), 100_000);
+    IReadOnlyList<string> figures = args.ElementAtOrDefault(3) is { Length: > 0 } and not "all" ? args[3].Split(',') : Images.All;
+    Images.Measure(pwsh ?? throw new ArgumentException("images are measured in pwsh"), module, Path.GetFullPath(args[2]), rounds, figures, files);
     return 0;
 }
 
@@ -52,6 +56,8 @@ if (pwsh is not null)
     Cgroups.Measure(pwsh, module, bundle);
 }
 return 0;
+
+static int Number(string? text, int otherwise) => int.TryParse(text, CultureInfo.InvariantCulture, out int number) ? number : otherwise;
 
 // In turns: what disturbs the machine disturbs all alike. The first turn warms up and does not count.
 Dictionary<string, List<double>> Measure(Action<Runtime> work, int? fewer = null)
