@@ -146,7 +146,12 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
                 else { stored[entry.Name] = await StoreAsync(entry, cancel).ConfigureAwait(false); }
             }
         }
-        if (documents.ContainsKey("oci-layout") && documents.TryGetValue("index.json", out var index)) { return Layout(path, documents["oci-layout"], index); }
+        if (documents.ContainsKey("oci-layout") && documents.TryGetValue("index.json", out var index))
+        {
+            var found = Layout(path, documents["oci-layout"], index);
+            foreach (var image in found) { await CopyAsync(null, image.Descriptor, 0, [], cancel).ConfigureAwait(false); }
+            return found;
+        }
         if (documents.TryGetValue("manifest.json", out var manifest)) { return Docker(path, manifest, stored, links); }
         throw Invalid(path, "it has neither the index.json of an OCI layout nor the manifest.json of a docker-archive. A root filesystem is imported with -RootfsPath", null);
     }
@@ -177,25 +182,32 @@ sealed class ImageArchive(ContainerEngine engine, IProgress<ImageProgress>? prog
         return found;
     }
 
-    // What an index names and the folder does not have is of a platform that nobody put there.
-    async Task CopyAsync(string path, Descriptor descriptor, int depth, HashSet<string> seen, CancellationToken cancel)
+    // What an index names and the folder does not have is of a platform that nobody put there. Of an archive all is stored, but for what descriptors bring along.
+    async Task CopyAsync(string? folder, Descriptor descriptor, int depth, HashSet<string> seen, CancellationToken cancel)
     {
         var digest = Digest.Parse(descriptor.Digest);
         if (depth > ImageGraph.Deepest || seen.Count > ImageGraph.MostManifests) { throw ImageGraph.Invalid(digest, "its indexes are too many, or lie too deep in one another"); }
-        if (!seen.Add(digest.ToString()) || !await BlobAsync(path, digest, descriptor.Size, cancel).ConfigureAwait(false)) { return; }
-        if (!MediaTypes.IsIndex(descriptor.MediaType) && !MediaTypes.IsManifest(descriptor.MediaType)) { return; }
+        if (!seen.Add(digest.ToString()) || !await BlobAsync(folder, descriptor, cancel).ConfigureAwait(false)) { return; }
+        if (descriptor.MediaType is { } type && !MediaTypes.IsIndex(type) && !MediaTypes.IsManifest(type)) { return; }
         var record = engine.Images.Graph.Read(descriptor);
-        foreach (var child in record.Manifests ?? []) { await CopyAsync(path, child, depth + 1, seen, cancel).ConfigureAwait(false); }
+        foreach (var child in record.Manifests ?? []) { await CopyAsync(folder, child, depth + 1, seen, cancel).ConfigureAwait(false); }
         // Two at a time: one waits for the disk while the other is hashed.
         var atOnce = new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel };
         var blobs = ((IEnumerable<Descriptor?>)[record.Config, .. record.Layers ?? []]).OfType<Descriptor>();
-        await Parallel.ForEachAsync(blobs, atOnce, async (blob, stop) => await BlobAsync(path, Digest.Parse(blob.Digest), blob.Size, stop).ConfigureAwait(false)).ConfigureAwait(false);
+        await Parallel.ForEachAsync(blobs, atOnce, async (blob, stop) => await BlobAsync(folder, blob, stop).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
-    async Task<bool> BlobAsync(string path, Digest digest, long size, CancellationToken cancel)
+    async Task<bool> BlobAsync(string? folder, Descriptor descriptor, CancellationToken cancel)
     {
+        var (digest, size) = (Digest.Parse(descriptor.Digest), descriptor.Size);
         if (engine.Content.Use(digest)) { return true; }
-        var file = Path.Combine(path, "blobs", digest.Algorithm, digest.Hex);
+        if (ImageGraph.Embedded(descriptor) is { } content)
+        {
+            engine.Content.Put(content, digest);
+            return true;
+        }
+        if (folder is null) { return false; }
+        var file = Path.Combine(folder, "blobs", digest.Algorithm, digest.Hex);
         if (!File.Exists(file)) { return false; }
         await using var source = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
         await engine.Content.PutAsync(source, digest, size, size, done => progress?.Report(new ImageProgress("Reading", digest.ToString(), done, size, false)), cancel).ConfigureAwait(false);

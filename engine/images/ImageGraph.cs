@@ -105,6 +105,17 @@ sealed class ImageGraph(ContentStore content)
         return record;
     }
 
+    /// <summary>What a descriptor brings along (image-spec, descriptor.md: <c>data</c>); null when it brings nothing.</summary>
+    /// <exception cref="ContainerException"><c>ImageInvalid</c>: it is not what the descriptor describes.</exception>
+    internal static byte[]? Embedded(Descriptor descriptor)
+    {
+        if (descriptor.Data is not { } data) { return null; }
+        var digest = Digest.Parse(descriptor.Digest);
+        var buffer = new byte[data.Length];
+        if (!Convert.TryFromBase64String(data, buffer, out var length) || length != descriptor.Size || Digest.Of(digest.Algorithm, buffer.AsSpan(0, length)) != digest) { throw Invalid(digest, "the data in its descriptor is not what the descriptor says"); }
+        return buffer[..length];
+    }
+
     /// <summary>The manifest that fits the platform best.</summary>
     internal static ImageManifest? Choose(IEnumerable<ImageManifest> manifests, ImagePlatform platform)
     {

@@ -83,6 +83,7 @@ public sealed partial class ImageStore
         var whole = manifests.Where(m => m.Blobs.All(b => engine.Content.Find(Digest.Parse(b.Digest)) is { } content && content.Size == b.Size)).ToList();
         if (whole.Count == 0)
         {
+            foreach (var layer in manifests.SelectMany(m => m.Manifest.Layers ?? [])) { RefuseForeign(layer); }
             missing.AddRange(manifests.SelectMany(m => m.Blobs).Select(b => Digest.Parse(b.Digest)).Where(d => engine.Content.Find(d) is null));
             throw missing.Count > 0 ? new ContainerException(ErrorIds.ContentNotFound, $"The image '{name}' is incomplete: {missing[0]} is missing{(missing.Count > 1 ? $", and {missing.Count - 1} more" : "")}.", name, ContainerErrorCategory.ObjectNotFound)
                 : ImageGraph.Invalid(Digest.Parse(image.Digest), "sizes of its content are not those that it names, or it lists nothing");

@@ -47,7 +47,7 @@ public sealed partial class ImageStore
         if (target.Digest is not null) { throw new ContainerException(ErrorIds.InvalidReference, $"'{target}' has a digest, which follows from the content. Say a tag.", name, ContainerErrorCategory.InvalidArgument); }
         var root = platform is null ? image : ForPlatform(image, name, platform).Descriptor;
         using var session = RegistrySession.Open(engine, target, options);
-        return await new ImagePush(engine, session.Origin, options, Elsewhere(ns, target)).RunAsync(target, root, target.Tag!, cancel).ConfigureAwait(false);
+        return await new ImagePush(engine, await session.OriginAsync(cancel).ConfigureAwait(false), options, Elsewhere(ns, target)).RunAsync(target, root, target.Tag!, cancel).ConfigureAwait(false);
     }
 
     // The repositories of the same registry that images here came from, or went to: they may have a layer already.

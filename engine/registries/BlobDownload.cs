@@ -10,7 +10,7 @@ sealed class BlobDownload(ContainerEngine engine, RegistrySession session, Descr
     internal async Task<long> RunAsync(CancellationToken cancel)
     {
         if (Here()) { return 0; }
-        if (blob.Data is not null && Embedded() is { } content)
+        if (ImageGraph.Embedded(blob) is { } content)
         {
             engine.Content.Put(content, digest);
             return 0;
@@ -43,14 +43,6 @@ sealed class BlobDownload(ContainerEngine engine, RegistrySession session, Descr
         if (engine.Content.Find(digest) is { } held && held.Size != blob.Size) { throw Length(held.Size); }
         progress?.Report(new ImageProgress(activity, digest.ToString(), blob.Size, blob.Size, true));
         return true;
-    }
-
-    // image-spec, descriptor.md: what a descriptor brings along must be what it describes.
-    byte[]? Embedded()
-    {
-        var buffer = new byte[blob.Data!.Length];
-        if (!Convert.TryFromBase64String(blob.Data, buffer, out var length) || length != blob.Size || Digest.Of(digest.Algorithm, buffer.AsSpan(0, length)) != digest) { throw ImageGraph.Invalid(digest, "the data in its descriptor is not what the descriptor says"); }
-        return buffer[..length];
     }
 
     async Task FromAsync(RegistryClient client, Ingest ingest, CancellationToken cancel)

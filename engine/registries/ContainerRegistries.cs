@@ -22,7 +22,7 @@ public sealed class ContainerRegistries
         var credential = options.Credential;
         if (credential is not { Secret.Length: > 0 }) { throw new ContainerException(ErrorIds.InvalidArgument, "A name and a password are needed.", name, ContainerErrorCategory.InvalidArgument); }
         if (credential.UserName.Contains(':')) { throw new ContainerException(ErrorIds.InvalidArgument, "A user name has no colon: it would end there.", name, ContainerErrorCategory.InvalidArgument); }
-        using (var session = RegistrySession.Open(engine, Any(name), options)) { await session.Origin.CheckAsync(cancel).ConfigureAwait(false); }
+        using (var session = RegistrySession.Open(engine, Any(name), options)) { await (await session.OriginAsync(cancel).ConfigureAwait(false)).CheckAsync(cancel).ConfigureAwait(false); }
         return new ContainerRegistry { Registry = name, UserName = credential.UserName, StoredIn = await stored.StoreAsync(name, credential, cancel).ConfigureAwait(false) };
     }
 
@@ -38,7 +38,8 @@ public sealed class ContainerRegistries
     {
         var name = Registry(registry);
         using var session = RegistrySession.Open(engine, Any(name), options);
-        await foreach (var repository in session.Origin.CatalogAsync(cancel).ConfigureAwait(false))
+        var client = await session.OriginAsync(cancel).ConfigureAwait(false);
+        await foreach (var repository in client.CatalogAsync(cancel).ConfigureAwait(false))
         {
             yield return new ContainerRegistryItem { Registry = name, Repository = repository, Reference = $"{name}/{repository}" };
         }
@@ -49,7 +50,8 @@ public sealed class ContainerRegistries
     {
         var image = ImageReference.Parse(repository);
         using var session = RegistrySession.Open(engine, image, options);
-        await foreach (var tag in session.Origin.TagsAsync(cancel).ConfigureAwait(false))
+        var client = await session.OriginAsync(cancel).ConfigureAwait(false);
+        await foreach (var tag in client.TagsAsync(cancel).ConfigureAwait(false))
         {
             yield return new ContainerRegistryItem { Registry = image.Registry, Repository = image.Repository, Tag = tag, Reference = $"{image.Name}:{tag}" };
         }
@@ -60,7 +62,7 @@ public sealed class ContainerRegistries
     {
         var image = ImageReference.Parse(reference);
         using var session = RegistrySession.Open(engine, image, options);
-        var client = session.Origin;
+        var client = await session.OriginAsync(cancel).ConfigureAwait(false);
         var subject = image.Digest ?? (await client.ManifestAsync(image.Tag!, cancel).ConfigureAwait(false)).Digest;
         var found = await Referrers.FindAsync(client, subject, artifactType, cancel).ConfigureAwait(false);
         return [.. found.Select(d => new ContainerRegistryItem
@@ -76,7 +78,7 @@ public sealed class ContainerRegistries
     {
         var image = ImageReference.Parse(reference);
         using var session = RegistrySession.Open(engine, image, options);
-        var client = session.Origin;
+        var client = await session.OriginAsync(cancel).ConfigureAwait(false);
         if (image.Digest is not { } digest)
         {
             await client.DeleteManifestAsync(image.Tag!, cancel).ConfigureAwait(false);

@@ -65,7 +65,9 @@ sealed class ImagePull(ContainerEngine engine, RegistrySession session, ImagePul
         var digest = Digest.Parse(descriptor.Digest);
         if (descriptor.Size > RegistryLimits.Manifest) { throw ContentStore.TooLarge(digest, descriptor.Size, RegistryLimits.Manifest); }
         Count(digest, descriptor.Size);
-        if (!engine.Content.Use(digest))
+        if (engine.Content.Use(digest)) { }
+        else if (ImageGraph.Embedded(descriptor) is { } embedded) { engine.Content.Put(embedded, digest); }
+        else
         {
             var (content, found, _) = await session.FirstAsync(e => e.CanPull, c => c.ManifestAsync(digest.ToString(), cancel)).ConfigureAwait(false);
             if (content.Length != descriptor.Size) { throw new ContainerException(ErrorIds.SizeMismatch, $"The manifest {digest} has {content.Length} bytes, and its index says {descriptor.Size}.", digest.ToString(), ContainerErrorCategory.InvalidData); }
@@ -110,11 +112,7 @@ sealed class ImagePull(ContainerEngine engine, RegistrySession session, ImagePul
         var config = manifest.Config!;
         Digest.Parse(config.Digest);
         if (config.Size < 0) { throw ImageGraph.Invalid(Digest.Parse(descriptor.Digest), "a size is negative"); }
-        if (manifest.Layers?.FirstOrDefault(l => MediaTypes.IsForeign(l.MediaType)) is { } foreign)
-        {
-            // CVE-2020-15157 began with the addresses of such layers: nobody is asked at them.
-            throw new ContainerException(ErrorIds.NotSupported, $"The layer {foreign.Digest} is of type '{foreign.MediaType}': foreign layers, whose bytes are elsewhere, are not fetched.", foreign.Digest, ContainerErrorCategory.NotImplemented);
-        }
+        foreach (var layer in manifest.Layers ?? []) { ImageStore.RefuseForeign(layer); }
         return [MediaTypes.IsConfig(config.MediaType) ? Checked(config) : config, .. manifest.Layers ?? []];
     }
 

@@ -12,8 +12,20 @@ sealed class RegistrySession : IDisposable
         this.log = log;
     }
 
-    /// <summary>The registry itself: what is changed is changed there.</summary>
-    internal RegistryClient Origin => clients.LastOrDefault(c => !c.Endpoint.IsMirror && c.Endpoint.CanPush) ?? throw None();
+    /// <summary>The registry itself: what is changed is changed there. One that may be spoken to by https and by http is asked what it speaks.</summary>
+    internal async Task<RegistryClient> OriginAsync(CancellationToken cancel)
+    {
+        var own = clients.Where(c => !c.Endpoint.IsMirror && c.Endpoint.CanPush).ToList();
+        foreach (var client in own.SkipLast(1))
+        {
+            try { await client.CheckAsync(cancel).ConfigureAwait(false); }
+            catch (ContainerException e) when (e.Id is ErrorIds.RegistryNotTrusted or ErrorIds.RegistryUnavailable) { continue; }
+            // It has answered: what it says of this request, it says of the next one as well.
+            catch (ContainerException) { }
+            return client;
+        }
+        return own.LastOrDefault() ?? throw None();
+    }
 
     /// <exception cref="ContainerException"><c>RegistryConfigInvalid</c>, <c>RegistryBlocked</c>.</exception>
     internal static RegistrySession Open(ContainerEngine engine, ImageReference image, RegistryOptions options)

@@ -162,6 +162,49 @@ Describe 'What is pulled' -Skip:([bool] $without) {
         Clear-Everything
     }
 
+    It 'goes on where a killed process ended' {
+        # What the registry answers, until so much went through a connection: then nothing more comes, and nothing ends.
+        Add-Type -TypeDefinition @'
+            using System; using System.Net; using System.Net.Sockets; using System.Threading.Tasks;
+            public sealed class NarrowWay : IDisposable
+            {
+                readonly TcpListener listener = new TcpListener(IPAddress.Loopback, 0);
+                public NarrowWay(string target, long most) { listener.Start(); _ = Accept(target, most); }
+                public string Host => listener.LocalEndpoint.ToString();
+                public void Dispose() => listener.Stop();
+                async Task Accept(string target, long most) { try { while (true) { _ = Serve(await listener.AcceptTcpClientAsync(), target, most); } } catch (Exception) { } }
+                async Task Serve(TcpClient client, string target, long most)
+                {
+                    using (client) using (var there = new TcpClient())
+                    {
+                        try
+                        {
+                            await there.ConnectAsync(IPAddress.Loopback, int.Parse(target.Split(':')[1]));
+                            var asked = client.GetStream().CopyToAsync(there.GetStream());
+                            var buffer = new byte[65536];
+                            int n;
+                            while (most > 0 && (n = await there.GetStream().ReadAsync(buffer, 0, (int)Math.Min(buffer.Length, most))) > 0) { await client.GetStream().WriteAsync(buffer, 0, n); most -= n; }
+                            await asked;
+                        }
+                        catch (Exception) { }
+                    }
+                }
+            }
+'@
+        $way = [NarrowWay]::new($registry, 2MB)
+        try {
+            $worker = Start-Worker "`$null = Receive-ContainerImage '$($way.Host)/p/i:3' -PlainHttp" narrow
+            Wait-Until { Get-ChildItem "$env:CONTAINERS_ROOT/content/ingest" -ErrorAction Ignore | Where-Object Length -GT 1MB } 'the half of a layer'
+            $worker.Kill()
+            $worker.WaitForExit()
+        }
+        finally { $way.Dispose() }
+        $lines = Receive-ContainerImage "$registry/p/i:3" -PlainHttp -Verbose -ErrorAction Stop 4>&1
+        $lines | Where-Object { "$_" -like 'GET *blobs/sha256:* 206 *' } | Should -Not -BeNullOrEmpty -Because "$lines"
+        (Test-ContainerImage "$registry/p/i:3").IsComplete | Should -BeTrue
+        Clear-Everything
+    }
+
     It 'is shared by many processes that pull and remove' {
         $seconds = $long ? 60 : 5
         $work = "

@@ -143,6 +143,56 @@ Describe 'A registry for some' -Skip:([bool] $without) {
     }
 }
 
+Describe 'How far it is' -Skip:([bool] $without) {
+    BeforeAll {
+        # Layers that no other image here has: what is there already is not fetched.
+        Set-Content "$($store.Rootfs)/etc/far" far
+        $null = Import-ContainerImage -RootfsPath $store.Rootfs -Reference first:1
+        Invoke-Container second -Image first:1 -- sh -c 'head -c 3000000 /dev/urandom >/var/noise'
+        $image = New-ContainerImage second "$open/far/image:1"
+        Remove-Container second
+        Export-ContainerImage "$open/far/image:1" "$folder/far" -Directory
+
+        # In a runspace of its own, which keeps its progress as objects.
+        function Get-Progress([string] $Script) {
+            $shell = [powershell]::Create()
+            try {
+                $null = $shell.AddScript("Import-Module '$(Get-ModulePath)'; $Script").Invoke()
+                "$($shell.Streams.Error)" | Should -BeNullOrEmpty
+                $shell.Streams.Progress | Where-Object ActivityId -GE 1000
+            }
+            finally { $shell.Dispose() }
+        }
+
+        # Each layer has activities of its own below that of all; all of them end.
+        function Assert-Progress($Record, [string[]] $Activity) {
+            $own = $Record | Where-Object StatusDescription -In $image.Layers.Digest
+            foreach ($layer in $image.Layers.Digest) { ($own | Where-Object { $_.StatusDescription -eq $layer -and $_.RecordType -eq 'Completed' }).Activity | Should -Be $Activity }
+            $own | Group-Object ActivityId | Should -HaveCount ($image.Layers.Count * $Activity.Count)
+            $own.ParentActivityId | Select-Object -Unique | Should -Be 1000
+            $own.PercentComplete | Where-Object { $_ -lt -1 -or $_ -gt 100 } | Should -BeNullOrEmpty
+            $all = @($Record | Where-Object ActivityId -EQ 1000)
+            $all[-1].RecordType | Should -Be Completed
+            $all[-2].StatusDescription | Should -Match '^([1-9]\d*) of \1 done$'
+        }
+    }
+
+    It 'is shown for each layer of a push' {
+        Assert-Progress (Get-Progress "Publish-ContainerImage '$open/far/image:1' -PlainHttp") Uploading
+    }
+
+    It 'is shown for each layer of a pull' {
+        Remove-ContainerImage "$open/far/image:1", first:1
+        Assert-Progress (Get-Progress "Receive-ContainerImage '$open/far/image:1' -PlainHttp") Downloading, Unpacking
+    }
+
+    It 'is shown for each layer of an import' {
+        Remove-ContainerImage "$open/far/image:1"
+        Assert-Progress (Get-Progress "Import-ContainerImage '$folder/far'") Reading, Unpacking
+        Remove-ContainerImage "$open/far/image:1"
+    }
+}
+
 Describe 'What is refused before anybody is asked' {
     It 'is <Id> for <What>' -ForEach @(
         @{ What = 'no name of an image'; Id = 'InvalidReference'; Do = { Receive-ContainerImage 'A B' } }

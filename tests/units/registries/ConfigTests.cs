@@ -147,6 +147,40 @@ public sealed class ConfigTests : RegistryTest
     }
 
     [Fact]
+    public async Task A_registry_that_is_said_to_be_insecure_is_spoken_to_by_http_where_it_has_no_https()
+    {
+        var plain = Http();
+        var unverified = Https();
+        plain.AddImage("a", "1", ["layer"]);
+        await Failing(ErrorIds.RegistryNotTrusted, Engine.Images.ReceiveAsync($"{plain.Host}/a:1", Pull(), Limit));
+        File.WriteAllText(RegistriesFile, $"[[registry]]\nlocation = \"{plain.Host}\"\ninsecure = true\n[[registry]]\nlocation = \"{unverified.Host}\"\ninsecure = true\n");
+        var name = (await Engine.Images.ReceiveAsync($"{plain.Host}/a:1", Pull(), Limit)).Reference!;
+        foreach (var registry in new[] { plain, unverified })
+        {
+            await Engine.Images.PublishAsync(name, new ImagePushOptions { ContainerNamespace = "t", Target = $"{registry.Host}/b:1" }, Limit);
+            Assert.Equal(["1"], (await Engine.Registries.TagsAsync($"{registry.Host}/b", new RegistryOptions(), Limit).ToListAsync(Limit)).Select(t => t.Tag));
+            await Engine.Registries.RemoveAsync($"{registry.Host}/b:1", new RegistryOptions(), Limit);
+        }
+        // What the file says of these two holds for no third.
+        var other = Https();
+        await Failing(ErrorIds.RegistryNotTrusted, Engine.Images.ReceiveAsync($"{other.Host}/a:1", Pull(), Limit));
+    }
+
+    [Fact]
+    public async Task A_short_name_is_looked_for_in_the_registries_of_the_file_in_their_order()
+    {
+        var first = Http();
+        var second = Http();
+        second.AddImage("shop/tool", "1", ["layer"]);
+        File.WriteAllText(RegistriesFile, $"unqualified-search-registries = [\"{first.Host}\", \"{second.Host}\"]");
+        var image = await Engine.Images.ReceiveAsync("shop/tool:1", Pull(http: true), Limit);
+        Assert.Equal($"{second.Host}/shop/tool:1", image.Reference);
+        Assert.Equal(["GET /v2/shop/tool/manifests/1"], first.Lines);
+        first.AddImage("shop/tool", "1", ["another layer"]);
+        Assert.Equal($"{first.Host}/shop/tool:1", (await Engine.Images.ReceiveAsync("shop/tool:1", Pull(http: true), Limit)).Reference);
+    }
+
+    [Fact]
     public async Task A_certificate_is_trusted_by_its_authority_alone()
     {
         var registry = Https();

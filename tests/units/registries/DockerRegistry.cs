@@ -89,12 +89,13 @@ sealed class DockerRegistry : IDisposable
 /// <summary>Signs tokens as a token server does: a JWT with the certificate of its key (distribution's token specification).</summary>
 static class TestToken
 {
-    internal static string Sign(TestCertificates certificates, string service, string scope)
+    /// <param name="ends">When the registry takes it no longer; it takes tokens for a minute more than they say.</param>
+    internal static string Sign(TestCertificates certificates, string service, string scope, DateTimeOffset? ends = null)
     {
         var access = scope.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(s => s.Split(':')).Select(p => new { type = p[0], name = string.Join(':', p[1..^1]), actions = p[^1].Split(',') });
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         var header = JsonSerializer.SerializeToUtf8Bytes(new { typ = "JWT", alg = "ES256", x5c = new[] { Convert.ToBase64String(certificates.Server.RawData) } });
-        var claims = JsonSerializer.SerializeToUtf8Bytes(new { iss = "test", sub = "alice", aud = service, exp = now + 300, nbf = now - 300, iat = now, jti = Guid.NewGuid().ToString(), access });
+        var claims = JsonSerializer.SerializeToUtf8Bytes(new { iss = "test", sub = "alice", aud = service, exp = ends is { } end ? end.ToUnixTimeSeconds() - 60 : now + 300, nbf = now - 300, iat = now, jti = Guid.NewGuid().ToString(), access });
         var signed = $"{Encode(header)}.{Encode(claims)}";
         using var key = System.Security.Cryptography.X509Certificates.ECDsaCertificateExtensions.GetECDsaPrivateKey(certificates.Server)!;
         return $"{signed}.{Encode(key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";

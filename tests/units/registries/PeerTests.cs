@@ -78,19 +78,64 @@ public sealed class PeerTests : RegistryTest
         var basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes("alice:s3cret-word"));
         server.Hook = request => request.Header("authorization") == basic ? TestResponse.Text(200, $"{{\"token\":\"{TestToken.Sign(Certificates, request.Query["service"], request.Query.GetValueOrDefault("scope", ""))}\",\"expires_in\":300}}")
             : TestRegistry.Error(401, "UNAUTHORIZED");
-        var registry = Start($"""
-            auth:
-              token:
-                realm: {server.Address}/token
-                service: test-registry
-                issuer: test
-                rootcertbundle: {Folder}/peer/authority.pem
-            """);
+        var registry = Start(TokenAuth(server));
         await ThereAndBackAsync(registry, Alice);
         Assert.Contains(server.Requests, r => r.Query["scope"] == "repository:shop/app:pull,push");
         Assert.Contains(server.Requests, r => r.Query["scope"] == "repository:shop/app:pull,delete");
         await Failing(ErrorIds.RegistryDenied, Engine.Images.ReceiveAsync($"{registry.Host}/other/app:1", Pull(), Limit));
     }
+
+    [NeedsDockerRegistryFact]
+    public async Task There_and_back_by_a_certificate_of_the_client()
+    {
+        var registry = Own(DockerRegistry.Start(Path.Combine(Folder, "peer"), Certificates, $"    clientcas:\n      - {Folder}/peer/authority.pem"));
+        Hosts(registry.Host, "ca = \"ca.pem\"\n");
+        // Who shows none is not spoken to: by TLS 1.3 that is told after the handshake, by a broken connection.
+        var refused = await Assert.ThrowsAsync<ContainerException>(() => Engine.Images.ReceiveAsync($"{registry.Host}/shop/app:1", Pull(), Limit));
+        Assert.Contains(refused.Id, (string[])[ErrorIds.RegistryNotTrusted, ErrorIds.RegistryUnavailable]);
+        File.WriteAllText(Path.Combine(HostsFolder, registry.Host, "me.cert"), Certificates.Client.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(HostsFolder, registry.Host, "me.key"), TestCertificates.KeyOf(Certificates.Client));
+        Hosts(registry.Host, "ca = \"ca.pem\"\nclient = [[\"me.cert\", \"me.key\"]]\n");
+        await ThereAndBackAsync(registry, null);
+    }
+
+    [NeedsDockerRegistryFact]
+    public async Task A_token_that_ends_in_the_middle_of_a_pull_is_replaced()
+    {
+        var server = Https();
+        DateTimeOffset? ends = null;
+        server.Hook = request =>
+        {
+            var token = TestToken.Sign(Certificates, request.Query["service"], request.Query["scope"], ends);
+            ends = null;
+            return TestResponse.Text(200, $"{{\"token\":\"{token}\",\"expires_in\":300}}");
+        };
+        var registry = Start(TokenAuth(server));
+        var name = await HaveAsync();
+        await Engine.Images.PublishAsync(name, new ImagePushOptions { ContainerNamespace = "t", Target = $"{registry.Host}/shop/app:1" }, Limit);
+        Engine.Images.Remove(name, containerNamespace: "t");
+        server.Forget();
+
+        // It says that it is good for five minutes. The registry takes it for a minute longer than is written in it.
+        ends = DateTimeOffset.UtcNow.AddSeconds(4);
+        var until = ends.Value.AddSeconds(2);
+        await Engine.Images.ReceiveAsync($"{registry.Host}/shop/app:1", Pull(more: o => o.Log = line =>
+        {
+            Note(line);
+            if (line.Contains("/manifests/") && line.Contains(" 200 ") && until - DateTimeOffset.UtcNow is { Ticks: > 0 } wait) { using var waited = new ManualResetEventSlim(); waited.Wait(wait); }
+        }), Limit);
+        Assert.Equal(2, server.Requests.Count);
+        Assert.True((await Engine.Images.TestAsync($"{registry.Host}/shop/app:1", read: true, "t", Limit)).IsComplete);
+    }
+
+    string TokenAuth(TestRegistry server) => $"""
+        auth:
+          token:
+            realm: {server.Address}/token
+            service: test-registry
+            issuer: test
+            rootcertbundle: {Folder}/peer/authority.pem
+        """;
 
     /// <summary>docs/registries.md names tests that are there.</summary>
     [Fact]

@@ -160,6 +160,27 @@ public sealed class PushTests : RegistryTest
     }
 
     [Fact]
+    public async Task Referrers_come_page_by_page_and_are_filtered_here_too()
+    {
+        registry.AddImage("a", "1", ["x"]);
+        object One(int i) => new { mediaType = MediaTypes.Manifest, digest = Digest.Of(BitConverter.GetBytes(i)).ToString(), size = 10, artifactType = i % 2 == 0 ? "application/x.even" : "application/x.odd" };
+        registry.Hook = request =>
+        {
+            if (!request.Path.Contains("/referrers/")) { return null; }
+            var page = int.Parse(request.Query.GetValueOrDefault("page", "0"));
+            var answer = new TestResponse(200, JsonSerializer.SerializeToUtf8Bytes(new { schemaVersion = 2, mediaType = MediaTypes.Index, manifests = Enumerable.Range(page * 3, 3).Select(One) }), ("Content-Type", MediaTypes.Index));
+            if (page < 2) { answer.Headers.Add(("Link", $"<{request.Path}?page={page + 1}>; rel=\"next\"")); }
+            return answer;
+        };
+        var way = new RegistryOptions { PlainHttp = true };
+        Assert.Equal(9, (await Engine.Registries.ReferrersAsync($"{registry.Host}/a:1", null, way, Limit)).Count);
+        Assert.Equal(5, (await Engine.Registries.ReferrersAsync($"{registry.Host}/a:1", "application/x.even", way, Limit)).Count);
+        // One of before 1.1 that has a page for everything knows no referrers.
+        registry.Hook = request => request.Path.Contains("/referrers/") ? TestResponse.Text(200, "<html>", ("Content-Type", "text/html")) : null;
+        Assert.Empty(await Engine.Registries.ReferrersAsync($"{registry.Host}/a:1", null, way, Limit));
+    }
+
+    [Fact]
     public async Task Tags_and_repositories_come_page_by_page()
     {
         registry.PageSize = 3;
