@@ -320,6 +320,22 @@ Describe 'Other tools' {
         Remove-ContainerImage "from/skopeo:$_"
     }
 
+    It 'reads what umoci writes' -Skip:(-not $tools.umoci) {
+        $made = New-Layout "$folder/umoci" @("$folder/base.tar") @{ Cmd = @('cat', '/etc/new') } -Name made
+        umoci unpack --image "${made}:made" "$folder/umoci-bundle" 2>&1 | Set-Variable said
+        $LASTEXITCODE | Should -Be 0 -Because "$said"
+        sh -c 'cd "$1" && echo by umoci >etc/new && rm etc/group && ln etc/new etc/link && chmod 1777 tmp' sh "$folder/umoci-bundle/rootfs"
+        umoci repack --image "${made}:again" "$folder/umoci-bundle" 2>&1 | Set-Variable said
+        $LASTEXITCODE | Should -Be 0 -Because "$said"
+        umoci config --image "${made}:again" --config.env A=umoci
+        $image = Import-ContainerImage $made | Where-Object Reference -Like '*:again'
+        $image.Layers | Should -HaveCount 2
+        Invoke-Container -Image $image.Reference -Remove | Should -Be 'by umoci'
+        Invoke-Container -Image $image.Reference -Remove -- sh -c 'echo $A; stat -c "%h" /etc/link; stat -c %a /tmp; ls /etc/group 2>/dev/null' | Should -Be 'umoci', '2', '1777'
+        Get-ContainerImage umoci:* | Remove-ContainerImage -Force
+        rm -rf "$folder/umoci-bundle"
+    }
+
     It 'is read by podman, and reads what podman writes' -Skip:(-not $tools.podman) {
         Export-ContainerImage busybox:1 "$folder/for-podman"
         $podman = @('--root', "$folder/podman", '--runroot', "$folder/podman-run", '--storage-driver', 'vfs')

@@ -1,10 +1,11 @@
-# Images to and from the engines that have daemons: each with one of its own, beside any of the host's.
+# Images to and from other engines: those that have daemons with one of their own, beside any of the host's.
 
 BeforeDiscovery {
     $long = [bool]$env:CONTAINERS_TEST_LONG
     function Test-Program([string[]] $Name) { $long -and -not ($Name | Where-Object { -not (Get-Command $_ -CommandType Application -ErrorAction Ignore) }) }
     $ctr = Test-Program 'containerd', 'ctr'
     $docker = Test-Program 'dockerd', 'docker', 'containerd'
+    $podman = Test-Program podman
     $registry = $long -and [bool](Get-Command docker-registry -CommandType Application -ErrorAction Ignore)
 }
 
@@ -111,5 +112,62 @@ Describe 'Docker' -Skip:(-not $docker) {
         $back = Import-ContainerImage "$folder/from-docker.tar"
         $back.Layers.DiffId | Should -Be $made.Layers.DiffId
         Invoke-Container -Image peer:1 -Remove -- sh -c $look | Should -Be $expected
+    }
+
+    It 'pulls what is pushed from here, and pushes what is pulled here' -Skip:(-not $registry) {
+        # Of loopback it takes http by itself.
+        $server = Start-Registry "$folder/docker-registry"
+        try {
+            Add-ContainerImageTag peer:1 "$server/p/peer:1"
+            Publish-ContainerImage "$server/p/peer:1" -PlainHttp -ErrorAction Stop
+            docker --host $at pull -q "$server/p/peer:1" | Should -Be "$server/p/peer:1"
+            $LASTEXITCODE | Should -Be 0
+            docker --host $at tag "$server/p/peer:1" "$server/p/docker:1"
+            docker --host $at push -q "$server/p/docker:1" >$null
+            $LASTEXITCODE | Should -Be 0
+            $back = Receive-ContainerImage "$server/p/docker:1" -PlainHttp
+            $back.Layers.DiffId | Should -Be $made.Layers.DiffId
+            Invoke-Container -Image "$server/p/docker:1" -Remove -- sh -c $look | Should -Be $expected
+        }
+        finally { Stop-Beside }
+    }
+}
+
+Describe 'Podman' -Skip:(-not $podman) {
+    BeforeAll { $own = '--root', "$folder/podman", '--runroot', "$folder/podman-run", '--storage-driver', 'vfs' }
+
+    AfterAll {
+        # Its folder is mounted on itself.
+        podman @own rmi -af *>$null
+        foreach ($line in Get-Content /proc/self/mountinfo) { if (($at = $line.Split(' ')[4]).StartsWith("$folder/podman")) { umount $at } }
+    }
+
+    It 'saves what it has loaded so that it is the same, as <_>' -ForEach 'docker-archive', 'oci-archive', 'oci-dir' {
+        if ($_ -eq 'oci-dir') { Export-ContainerImage peer:1 "$folder/to-$_" -Directory } else { Export-ContainerImage peer:1 "$folder/to-$_" }
+        podman @own load -q -i "$folder/to-$_" *>$null
+        $LASTEXITCODE | Should -Be 0
+        # Of a folder it takes no name.
+        $loaded = if ($_ -eq 'oci-dir') { podman @own images -q } else { 'docker.io/library/peer:1' }
+        podman @own save -q --format $_ -o "$folder/from-$_" $loaded *>$null
+        $LASTEXITCODE | Should -Be 0
+        $back = Import-ContainerImage "$folder/from-$_" -Reference "podman:$_"
+        $back.Layers.DiffId | Should -Be $made.Layers.DiffId
+        Invoke-Container -Image "podman:$_" -Remove -- sh -c $look | Should -Be $expected
+        podman @own rmi -af *>$null
+    }
+
+    It 'pulls what is pushed from here, and pushes what is pulled here' -Skip:(-not $registry) {
+        $server = Start-Registry "$folder/podman-registry"
+        try {
+            Add-ContainerImageTag peer:1 "$server/p/peer:1"
+            Publish-ContainerImage "$server/p/peer:1" -PlainHttp -ErrorAction Stop
+            podman @own pull -q --tls-verify=false "$server/p/peer:1" *>$null
+            $LASTEXITCODE | Should -Be 0
+            podman @own push -q --tls-verify=false "$server/p/peer:1" "docker://$server/p/podman:1" *>$null
+            $LASTEXITCODE | Should -Be 0
+            (Receive-ContainerImage "$server/p/podman:1" -PlainHttp).Layers.DiffId | Should -Be $made.Layers.DiffId
+            Invoke-Container -Image "$server/p/podman:1" -Remove -- sh -c $look | Should -Be $expected
+        }
+        finally { Stop-Beside }
     }
 }
