@@ -21,7 +21,7 @@ public sealed class PublishContainerImageCommand : RegistryCmdlet
 
     [Parameter]
     [ValidateRange(1, 64)]
-    public int ThrottleLimit { get; set; } = 3;
+    public int ThrottleLimit { get; set; } = 5;
 
     protected override void ProcessRecord()
     {

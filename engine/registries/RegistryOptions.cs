@@ -25,7 +25,7 @@ public class RegistryOptions
     /// <summary>Takes any certificate.</summary>
     public bool SkipCertificateCheck { get; set; }
 
-    /// <summary>How many layers go at once.</summary>
+    /// <summary>How many layers go at once: 3 of a pull and 5 of a push by default, as many as docker lets go.</summary>
     public int Parallel { get; set; } = 3;
 
     public IProgress<ImageProgress>? Progress { get; set; }
@@ -52,6 +52,8 @@ public sealed class ImagePullOptions : RegistryOptions
 /// <summary>How an image is pushed.</summary>
 public sealed class ImagePushOptions : RegistryOptions
 {
+    public ImagePushOptions() => Parallel = 5;
+
     public string? ContainerNamespace { get; set; }
 
     /// <summary>The name to push under, in place of the image's own.</summary>

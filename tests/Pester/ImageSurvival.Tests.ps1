@@ -194,7 +194,7 @@ Describe 'What is pulled' -Skip:([bool] $without) {
         $way = [NarrowWay]::new($registry, 2MB)
         try {
             $worker = Start-Worker "`$null = Receive-ContainerImage '$($way.Host)/p/i:3' -PlainHttp" narrow
-            Wait-Until { Get-ChildItem "$env:CONTAINERS_ROOT/content/ingest" -ErrorAction Ignore | Where-Object Length -GT 1MB } 'the half of a layer'
+            Wait-Until { Get-ChildItem "$env:CONTAINERS_ROOT/content/ingest" -ErrorAction Ignore | Where-Object Length -GT 1MB } 'the half of a layer' 180
             $worker.Kill()
             $worker.WaitForExit()
         }

@@ -82,6 +82,27 @@ public sealed class PushTests : RegistryTest
     }
 
     [Fact]
+    public async Task Layers_go_beside_one_another_up_to_the_limit()
+    {
+        var name = await HaveAsync("many:1", [.. Enumerable.Range(0, 12).Select(i => $"layer {i}")]);
+        int now = 0, most = 0;
+        using var both = new ManualResetEventSlim();
+        registry.Hook = request =>
+        {
+            if (request.Method != "PUT" || !request.Path.Contains("/uploads/")) { return null; }
+            lock (both) { most = Math.Max(most, ++now); }
+            // The first waits until another has come, which proves that they are not one after another.
+            if (most >= 2) { both.Set(); }
+            both.Wait(TimeSpan.FromSeconds(30), Limit);
+            lock (both) { now--; }
+            return null;
+        };
+        await Engine.Images.PublishAsync(name, Push("many:1", o => o.Parallel = 4), Limit);
+        Assert.InRange(most, 2, 4);
+        Assert.Equal(5, new ImagePushOptions().Parallel);
+    }
+
+    [Fact]
     public async Task A_large_layer_goes_in_parts_and_goes_on_where_it_broke()
     {
         Use(new RegistryLimits { Backoff = TimeSpan.FromMilliseconds(10), UploadPart = 1000 });
