@@ -90,6 +90,7 @@ skopeo:skopeo:skopeo:reads and writes images in tests
 docker-registry:docker-registry::is the registry of tests
 getfattr:attr:attr:compares extended attributes in tests
 zstd:zstd:zstd:compresses layers for tests
+mkfs.btrfs:btrfs-progs:btrfs-progs:makes the file system on which snapshots of btrfs are tested
 podman:podman:podman:is what our defaults are compared with
 "
 

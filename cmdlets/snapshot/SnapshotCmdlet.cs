@@ -37,5 +37,5 @@ public sealed class SnapshotCompleter : Completer
 /// <summary>The drivers there are.</summary>
 public sealed class SnapshotterCompleter : Completer
 {
-    protected override IEnumerable<string> Words(IDictionary bound) => ["overlayfs", "native"];
+    protected override IEnumerable<string> Words(IDictionary bound) => SnapshotStore.Snapshotters;
 }

@@ -21,7 +21,7 @@ public sealed class ContainerHostOptions
     /// <summary>The OCI runtime where none is named.</summary>
     public string Runtime { get; init; } = "psrun";
 
-    /// <summary><c>overlayfs</c> or <c>native</c>, where none is named; null chooses by what the store's file system can. <c>$CONTAINERS_SNAPSHOTTER</c>.</summary>
+    /// <summary>The driver of writable layers, one of <see cref="SnapshotStore.Snapshotters"/>, where none is named; null chooses by what the store's file system can. <c>$CONTAINERS_SNAPSHOTTER</c>.</summary>
     public string? Snapshotter { get; init; }
 
     /// <summary>How much of an image is too much.</summary>

@@ -58,44 +58,52 @@ sealed class ImageMounts(HostPaths paths)
     internal IEnumerable<MountRecord> Living() => Keys().Select(Load).OfType<MountRecord>().Where(record => record.BootId == s_boot);
 
     /// <param name="path">An existing folder; links on the way are followed.</param>
-    /// <param name="layers">Folders of snapshots, the lowest first.</param>
+    /// <param name="layers">Folders of snapshots, the topmost first.</param>
+    /// <param name="driver">Keeps what is written; null where nothing is.</param>
     /// <exception cref="ContainerException"><c>MountFailed</c>, <c>MountExists</c>.</exception>
-    internal string Mount(string path, IReadOnlyList<string> keys, IReadOnlyList<string> layers, string manifestDigest, bool writable)
-    {
-        return Make(path, target => new MountRecord { Path = target, ManifestDigest = manifestDigest, Layers = keys, BootId = s_boot }, (target, key, folder) =>
+    internal Task<string> MountAsync(ContainerEngine engine, string path, IReadOnlyList<string> keys, IReadOnlyList<string> layers, string manifestDigest, SnapshotDriver? driver, CancellationToken cancel) =>
+        MakeAsync(path, (target, folder) => new MountRecord { Path = target, ManifestDigest = manifestDigest, Layers = keys, BootId = s_boot, Bound = driver?.IsWhole == true ? SnapshotDriver.Upper(folder) : null }, async (target, key, folder) =>
         {
+            if (driver is not null)
+            {
+                await driver.MakeAsync(engine, target, folder, layers, writable: true, cancel).ConfigureAwait(false);
+                Attach(target, key, driver.Mount(folder, layers, writable: true), writable: true);
+                return;
+            }
             // One layer alone is none to overlayfs; with an empty folder under it, it is two.
-            Folders.Make(Path.Combine(folder, "work"));
-            Folders.Make(Path.Combine(folder, "upper"));
-            SnapshotStore.CopyRoot(layers[^1], Path.Combine(folder, "upper"));
-            var lower = string.Join(':', layers.Reverse().Append(Path.Combine(folder, "work")).Take(writable ? layers.Count : layers.Count + 1).Select(Escape));
-            var options = writable ? $"lowerdir={lower},upperdir={Escape(folder)}/upper,workdir={Escape(folder)}/work,redirect_dir=off,metacopy=off" : $"lowerdir={lower}";
-            Overlay(target, key, options, writable, layers.Count);
-        });
-    }
+            var empty = Path.Combine(folder, "work");
+            Folders.Make(empty);
+            Overlay(target, key, "lowerdir=" + string.Join(':', layers.Append(empty).Select(Escape)), writable: false, layers.Count);
+        }, cancel);
 
     /// <param name="snapshot">Container namespace and key.</param>
     /// <exception cref="ContainerException"><c>MountFailed</c>, <c>MountExists</c>.</exception>
-    internal string MountSnapshot(string path, string snapshot, ContainerSnapshotMount mount)
+    internal Task<string> MountSnapshotAsync(string path, string snapshot, ContainerSnapshotMount mount, CancellationToken cancel)
     {
         var writable = mount.Options.Any(option => option == "rw" || option.StartsWith("upperdir=", StringComparison.Ordinal));
         var bound = mount.Type == "bind" ? mount.Source : null;
-        return Make(path, target => new MountRecord { Path = target, Snapshot = snapshot, Bound = bound, BootId = s_boot }, (target, key, own) =>
+        return MakeAsync(path, (target, _) => new MountRecord { Path = target, Snapshot = snapshot, Bound = bound, BootId = s_boot }, (target, key, _) =>
         {
-            if (bound is null)
-            {
-                // In lowerdir backslashes and colons are escaped already.
-                var options = mount.Options.Select(option => option.StartsWith("lowerdir=", StringComparison.Ordinal) ? option.Replace(",", "\\,") : Escape(option));
-                Overlay(target, key, string.Join(',', options), writable, mount.Options[0].Count(c => c == ':') + 1);
-                return;
-            }
-            if (Libc.mount(bound, target, null, Libc.MS_BIND, null) != 0) { throw Failed(target, new LinuxException("mount", target, Libc.errno).Message, null); }
-            var flags = Libc.MS_BIND | Libc.MS_REMOUNT | Libc.MS_NOSUID | Libc.MS_NODEV | (writable ? 0 : Libc.MS_RDONLY);
-            if (Libc.mount(null, target, null, (ulong)flags, null) == 0) { return; }
-            var errno = Libc.errno;
-            _ = Libc.umount2(target, Libc.UMOUNT_NOFOLLOW);
-            throw Failed(target, new LinuxException("mount", target, errno).Message, null);
-        });
+            Attach(target, key, mount, writable);
+            return Task.CompletedTask;
+        }, cancel);
+    }
+
+    static void Attach(string target, string key, ContainerSnapshotMount mount, bool writable)
+    {
+        if (mount.Type != "bind")
+        {
+            // In lowerdir backslashes and colons are escaped already.
+            var options = mount.Options.Select(option => option.StartsWith("lowerdir=", StringComparison.Ordinal) ? option.Replace(",", "\\,") : Escape(option));
+            Overlay(target, key, string.Join(',', options), writable, mount.Options[0].Count(c => c == ':') + 1);
+            return;
+        }
+        if (Libc.mount(mount.Source, target, null, Libc.MS_BIND, null) != 0) { throw Failed(target, new LinuxException("mount", target, Libc.errno).Message, null); }
+        var flags = Libc.MS_BIND | Libc.MS_REMOUNT | Libc.MS_NOSUID | Libc.MS_NODEV | (writable ? 0 : Libc.MS_RDONLY);
+        if (Libc.mount(null, target, null, (ulong)flags, null) == 0) { return; }
+        var errno = Libc.errno;
+        _ = Libc.umount2(target, Libc.UMOUNT_NOFOLLOW);
+        throw Failed(target, new LinuxException("mount", target, errno).Message, null);
     }
 
     static void Overlay(string target, string key, string options, bool writable, int layers)
@@ -107,24 +115,24 @@ sealed class ImageMounts(HostPaths paths)
         if (Libc.mount(Source + key, target, "overlay", (ulong)flags, options) != 0) { throw Failed(target, new LinuxException("mount", target, Libc.errno).Message, null); }
     }
 
-    string Make(string path, Func<string, MountRecord> record, Action<string, string, string> mount)
+    async Task<string> MakeAsync(string path, Func<string, string, MountRecord> record, Func<string, string, string, Task> mount, CancellationToken cancel)
     {
         path = Real(path) ?? throw Failed(path, "there is no such folder. Make one first", null);
         var key = Key(path);
         var folder = Path.Combine(paths.Mounts, key);
         Folders.Make(paths.Mounts);
-        using var held = FileLock.Take(paths.MountsLock);
+        using var held = await FileLock.TakeAsync(paths.MountsLock, cancel).ConfigureAwait(false);
         if (IsMounted(path, key))
         {
             throw new ContainerException(ErrorIds.MountExists, $"An image or snapshot is mounted on '{path}' already. Dismount-ContainerImage and Dismount-ContainerSnapshot take it away.", path, ContainerErrorCategory.ResourceExists);
         }
-        Folders.RemoveTree(folder);
+        SnapshotStore.RemoveUnfinished(folder);
         Folders.Make(folder);
         var done = false;
         try
         {
-            Folders.Replace(RecordPath(key), JsonSerializer.SerializeToUtf8Bytes(record(path), ImageJson.Default.MountRecord));
-            mount(path, key, folder);
+            Folders.Replace(RecordPath(key), JsonSerializer.SerializeToUtf8Bytes(record(path, folder), ImageJson.Default.MountRecord));
+            await mount(path, key, folder).ConfigureAwait(false);
             done = true;
             return path;
         }
@@ -162,7 +170,7 @@ sealed class ImageMounts(HostPaths paths)
         foreach (var key in Keys())
         {
             var record = Load(key);
-            if (record?.BootId != s_boot) { Folders.RemoveTree(Path.Combine(paths.Mounts, key)); }
+            if (record?.BootId != s_boot) { SnapshotStore.RemoveUnfinished(Path.Combine(paths.Mounts, key)); }
         }
     }
 
@@ -221,7 +229,8 @@ public sealed partial class ImageStore
         // Until the mount is on record, which then keeps the image's layers.
         using var lease = Lease.Take(paths);
         var image = await PrepareAsync(name, ns, platform is null ? null : ImagePlatform.Parse(platform), progress, cancel).ConfigureAwait(false);
-        var target = mounts.Mount(path, image.Layers, [.. image.Layers.Select(engine.Snapshots.LayerFolder)], image.ManifestDigest, writable);
+        var driver = writable ? SnapshotDriver.Choose(engine, null) : null;
+        var target = await mounts.MountAsync(engine, path, image.Layers, [.. image.Layers.Reverse().Select(engine.Snapshots.LayerFolder)], image.ManifestDigest, driver, cancel).ConfigureAwait(false);
         return new ContainerImageMount { Reference = ImageIndexFile.NameOf(Find(image.Digest, ns)), Digest = image.Digest, Path = target, Writable = writable, ContainerNamespace = ns };
     }
 

@@ -40,7 +40,7 @@ public sealed class ContainerSnapshot
     /// <summary>The key of what lies below; null for nothing.</summary>
     public string? Parent { get; init; }
 
-    /// <summary>The driver that has made it: <c>overlayfs</c> or <c>native</c>.</summary>
+    /// <summary>The driver that has made it: one of <see cref="SnapshotStore.Snapshotters"/>.</summary>
     public required string Snapshotter { get; init; }
 
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
@@ -64,7 +64,7 @@ public sealed class ContainerSnapshot
 /// </summary>
 public interface ISnapshotter
 {
-    /// <summary><c>overlayfs</c> or <c>native</c>.</summary>
+    /// <summary>One of <see cref="SnapshotStore.Snapshotters"/>.</summary>
     string Name { get; }
 
     /// <summary>Makes a writable snapshot.</summary>

@@ -18,8 +18,11 @@ public sealed class ContainerMountedSnapshot
 
 public sealed partial class SnapshotStore
 {
+    /// <summary>The names of all drivers.</summary>
+    public static IReadOnlyList<string> Snapshotters => SnapshotDriver.Names;
+
     /// <summary>The snapshots of a container namespace.</summary>
-    /// <param name="snapshotter">Makes new ones: <c>overlayfs</c> or <c>native</c>; null for what the configuration says, or else what the store's file system can.</param>
+    /// <param name="snapshotter">Makes new ones: one of <see cref="Snapshotters"/>; null for what the configuration says, or else what the store's file system can.</param>
     /// <exception cref="ContainerException"><c>NotSupported</c>: there is no such driver, or the store cannot have it.</exception>
     public ISnapshotter Snapshotter(string? snapshotter = null, string? containerNamespace = null)
     {

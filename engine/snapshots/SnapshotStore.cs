@@ -216,7 +216,7 @@ public sealed partial class SnapshotStore
     /// <summary>Removes what a killed process has begun: its psrun ends by itself, and writes for a moment more.</summary>
     internal static void RemoveUnfinished(string folder)
     {
-        foreach (var name in new[] { "fs", "upper" }) { AwaitWriter(Path.Combine(folder, name)); }
+        foreach (var name in new[] { "", "fs", "upper", BtrfsDriver.UnfinishedName }) { AwaitWriter(Path.Combine(folder, name)); }
         Folders.RemoveTree(folder);
     }
 
@@ -256,12 +256,14 @@ public sealed partial class SnapshotStore
     /// <summary>Removes what nobody can use: discarded snapshots, and unfinished ones whose process is gone.</summary>
     internal void Sweep()
     {
-        foreach (var name in Entries().Leftovers)
+        var (keys, leftovers) = Entries();
+        foreach (var key in keys) { BtrfsDriver.Sweep(Folder(key)); }
+        foreach (var name in leftovers)
         {
             var path = Path.Combine(paths.Snapshots, name);
             if (name.StartsWith(".del-", StringComparison.Ordinal))
             {
-                Folders.RemoveTree(path);
+                RemoveUnfinished(path);
                 continue;
             }
             using var held = FileLock.TryTake(Path.Combine(paths.Snapshots, ".lock-" + name[".new-".Length..]));

@@ -123,7 +123,7 @@ sealed class Snapshotter(ContainerEngine engine, SnapshotDriver? driver, string 
         // Nobody removes or commits it meanwhile.
         if (SnapshotStore.IsLayerKey(key)) { Mounts(key); }
         var held = await LockAsync(key, cancel).ConfigureAwait(false);
-        try { return (engine.Images.Mounts.MountSnapshot(path, $"{ns}/{key}", Mounts(key)[0]), Load(key).Kind == ContainerSnapshotKind.Active); }
+        try { return (await engine.Images.Mounts.MountSnapshotAsync(path, $"{ns}/{key}", Mounts(key)[0], cancel).ConfigureAwait(false), Load(key).Kind == ContainerSnapshotKind.Active); }
         finally { held.RemoveAndDispose(); }
     }
 
@@ -152,7 +152,7 @@ sealed class Snapshotter(ContainerEngine engine, SnapshotDriver? driver, string 
                 }
                 Rename(Folder(key), trash);
             }
-            Folders.RemoveTree(trash);
+            SnapshotStore.RemoveUnfinished(trash);
         }
         finally { held.RemoveAndDispose(); }
     }
@@ -267,7 +267,8 @@ sealed class Snapshotter(ContainerEngine engine, SnapshotDriver? driver, string 
         foreach (var name in Folders.Entries(Parent))
         {
             var path = Path.Combine(Parent, name);
-            if (name.StartsWith(".del-", StringComparison.Ordinal)) { Folders.RemoveTree(path); }
+            if (name.StartsWith(".del-", StringComparison.Ordinal)) { SnapshotStore.RemoveUnfinished(path); }
+            if (Names.IsValid(name)) { BtrfsDriver.Sweep(path); }
             if (!name.StartsWith(".new-", StringComparison.Ordinal)) { continue; }
             using var held = FileLock.TryTake(LockPath(name[".new-".Length..]));
             if (held is null) { continue; }

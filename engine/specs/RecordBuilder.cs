@@ -63,9 +63,9 @@ static class RecordBuilder
     // Overlayfs itself cannot be mounted with maps of ids; a plain folder can.
     static SnapshotDriver Driver(ContainerEngine engine, string? name, bool mapped)
     {
-        if (!mapped || name is not (null or SnapshotDriver.OverlayName)) { return SnapshotDriver.Choose(engine, name); }
-        return name is null ? SnapshotDriver.Choose(engine, SnapshotDriver.NativeName) : throw new ContainerException(ErrorIds.NotSupported,
-            "A writable layer of overlayfs cannot be mounted with maps of ids. With UidMap and GidMap leave the snapshotter out, or use 'native'.", name, ContainerErrorCategory.NotImplemented);
+        var driver = SnapshotDriver.Choose(engine, name, whole: mapped && name is null);
+        return driver.IsWhole || !mapped ? driver : throw new ContainerException(ErrorIds.NotSupported,
+            $"A writable layer of {driver.Name} cannot be mounted with maps of ids. With UidMap and GidMap leave the snapshotter out, or use 'native'.", name, ContainerErrorCategory.NotImplemented);
     }
 
     static (string?, Spec) FromRootfs(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, string ns, string id, Dictionary<string, string> joins, Dictionary<string, ulong> pathIds)

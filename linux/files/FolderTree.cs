@@ -43,8 +43,17 @@ public static unsafe class FolderTree
             int fd = Libc.openat(parent, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
             if (fd < 0)
                 return Libc.errno == Libc.ENOENT ? 0 : -1;
+            bool subvolume = false;
             try
             {
+                if (Subvolume.Is(fd))
+                {
+                    if (Subvolume.Destroy(parent, name) == 0 || Libc.errno == Libc.ENOENT)
+                        return 0;
+                    // There are others in it, or this user may not: by hand then, and a read-only one lets nothing go.
+                    subvolume = true;
+                    _ = Subvolume.SetReadOnly(fd, readOnly: false);
+                }
                 foreach (byte[] child in Names(fd))
                     if (Remove(fd, child) < 0)
                         return -1;
@@ -53,7 +62,8 @@ public static unsafe class FolderTree
             {
                 Libc.close(fd);
             }
-            return Libc.unlinkat(parent, p, Libc.AT_REMOVEDIR) == 0 || Libc.errno == Libc.ENOENT ? 0 : -1;
+            // rmdir(2) takes an empty subvolume since Linux 4.18 alone.
+            return (subvolume && Subvolume.Destroy(parent, name) == 0) || Libc.unlinkat(parent, p, Libc.AT_REMOVEDIR) == 0 || Libc.errno == Libc.ENOENT ? 0 : -1;
         }
     }
 

@@ -136,11 +136,9 @@ public sealed unsafe class LayeredFolder : IDisposable
         {
             if (!Stat(_layers[layer], path, out statx stat))
                 continue;
-            int type = stat.stx_mode & Libc.S_IFMT;
-            bool whiteout = type == Libc.S_IFCHR && stat.stx_rdev_major == 0 && stat.stx_rdev_minor == 0;
-            if (whiteout)
+            if (OverlayNames.IsWhiteout(_layers[layer], path, stat))
                 break;
-            if (type != Libc.S_IFDIR)
+            if ((stat.stx_mode & Libc.S_IFMT) != Libc.S_IFDIR)
             {
                 first ??= new LayeredEntry { LayerFd = _layers[layer], Path = path, Stat = stat };
                 break;
@@ -227,12 +225,28 @@ public sealed unsafe class LayeredFolder : IDisposable
     }
 }
 
-/// <summary>The names by which overlayfs marks things in its layers.</summary>
-public static class OverlayNames
+/// <summary>The names by which overlayfs marks things in its layers (Documentation/filesystems/overlayfs.rst of Linux).</summary>
+public static unsafe class OverlayNames
 {
     /// <summary>On a folder, with the value <c>y</c>: what lies under it in lower layers is not seen.</summary>
     public const string Opaque = "trusted.overlay.opaque";
 
     /// <summary>Attributes with this beginning are overlayfs's own; behind <c>trusted.overlay.overlay.</c> they are an image's (Linux 6.7).</summary>
     public const string Prefix = "trusted.overlay.";
+
+    /// <summary>On an empty file: it hides what lower layers have there, as a device 0:0 does, in a folder whose <see cref="Opaque"/> is <c>x</c> (Linux 6.7).</summary>
+    public const string Whiteout = "trusted.overlay.whiteout";
+
+    /// <param name="path">Below the open folder, without links on the way, ended by a zero.</param>
+    /// <param name="stat">Of what stands there.</param>
+    public static bool IsWhiteout(int folder, ReadOnlySpan<byte> path, in statx stat)
+    {
+        int type = stat.stx_mode & Libc.S_IFMT;
+        if (type != Libc.S_IFREG || stat.stx_size > 0)
+            return type == Libc.S_IFCHR && stat.stx_rdev_major == 0 && stat.stx_rdev_minor == 0;
+        byte[] named = [.. Encoding.ASCII.GetBytes($"/proc/self/fd/{folder}/"), .. path];
+        fixed (byte* p = named)
+        fixed (byte* name = "trusted.overlay.whiteout\0"u8)
+            return Libc.lgetxattr(p, name, null, 0) >= 0;
+    }
 }

@@ -89,7 +89,7 @@ sealed unsafe class ChangeScan
             // Gone since the folder was read: a container that runs may do that.
             if (!Exists(upper, name, out statx stat))
                 continue;
-            if (!Tree.IsWhiteout(stat))
+            if (!OverlayNames.IsWhiteout(upper, name, stat))
                 there.Add((name, stat));
             else
                 gone.Add(name);
@@ -100,7 +100,7 @@ sealed unsafe class ChangeScan
                     gone.Add(name);
         Names.Sort(gone);
         foreach (byte[] name in gone)
-            if (lower >= 0 && Exists(lower, name, out statx stat) && !Tree.IsWhiteout(stat))
+            if (lower >= 0 && Exists(lower, name, out statx stat) && !OverlayNames.IsWhiteout(lower, name, stat))
                 Add(Names.Join(path, Names.Text(name)), ChangeKind.Deleted, index, stat);
         foreach ((byte[] name, statx stat) in there)
             Entry(upper, lower, hides, Names.Join(path, Names.Text(name)), name, stat, index);
@@ -108,7 +108,7 @@ sealed unsafe class ChangeScan
 
     void Entry(int upper, int lower, bool hides, byte[] path, byte[] name, in statx stat, int folder)
     {
-        bool known = Exists(lower, name, out statx below) && !Tree.IsWhiteout(below);
+        bool known = Exists(lower, name, out statx below) && !OverlayNames.IsWhiteout(lower, name, below);
         int index = Add(path, !known ? ChangeKind.Added : Same(upper, stat, lower, below, name, path) ? ChangeKind.Same : ChangeKind.Changed, folder, stat);
         if ((stat.stx_mode & Libc.S_IFMT) != Libc.S_IFDIR)
             return;

@@ -94,7 +94,7 @@ sealed unsafe class PackWriter(LayerOutput output, bool raw, bool layer)
             if (Libc.statx(folder, p, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_BASIC_STATS, out stat) < 0)
                 return Libc.errno == Libc.ENOENT ? false : throw new LinuxException("statx", Shown(), Libc.errno);
         int type = stat.stx_mode & Libc.S_IFMT;
-        if (type == Libc.S_IFSOCK || raw && Tree.IsWhiteout(stat))
+        if (type == Libc.S_IFSOCK || raw && OverlayNames.IsWhiteout(folder, name, stat))
             return false;
         if (type != Libc.S_IFDIR && stat.stx_nlink > 1)
         {

@@ -113,7 +113,7 @@ sealed unsafe class TreeCopy
                     throw new LinuxException("statx", Names.Shown(Names.Text(name)), Libc.errno);
                 }
                 if ((stat.stx_mode & Libc.S_IFMT) != Libc.S_IFDIR)
-                    return (folders, folders.Count == 0 && !Tree.IsWhiteout(stat) ? layer : -1);
+                    return (folders, folders.Count == 0 && !OverlayNames.IsWhiteout(layer, name, stat) ? layer : -1);
                 int fd = Check(Libc.openat(layer, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC), "open", Names.Text(name).ToArray());
                 folders.Add(fd);
                 if (ChangeScan.IsOpaque(fd))

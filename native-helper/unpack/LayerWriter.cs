@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Psrun.Processes;
 
 namespace Psrun.Unpack;
 
@@ -82,9 +83,8 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
                     tree.SetOpaque(parent, name, shown);
                 return;
             }
-            if (Libc.mknodat(parent, p, Libc.S_IFCHR, 0) < 0)
-                throw Tree.Failure("mknod", shown);
         }
+        tree.MakeWhiteout(parent, name, shown);
     }
 
     void MakeFolder(int parent, List<byte[]> parts, TarEntry entry)
@@ -266,7 +266,7 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
         fixed (byte* p = name)
             if (folder >= 0 && Libc.statx(folder, p, Libc.AT_SYMLINK_NOFOLLOW, Libc.STATX_BASIC_STATS, out statx stat) == 0)
             {
-                if (!Tree.IsWhiteout(stat))
+                if (!OverlayNames.IsWhiteout(folder, name, stat))
                     return folder;
                 Libc.close(folder);
                 throw Missing(entry);
@@ -298,6 +298,9 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
         {
             for (int attempt = 0; Make(parent, p, entry) < 0; attempt++)
             {
+                // No user namespace but the first one makes devices. Its containers have those that the host gives them.
+                if (Libc.errno == Libc.EPERM && (entry.Kind is EntryKind.CharacterDevice or EntryKind.BlockDevice) && Rootless.Active)
+                    return;
                 if (Libc.errno != Libc.EEXIST || attempt == Attempts)
                     throw Tree.Failure(entry.Kind == EntryKind.SymbolicLink ? "symlink" : "mknod", Shown);
                 tree.Remove(parent, name, Shown);

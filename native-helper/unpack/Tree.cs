@@ -227,7 +227,7 @@ sealed unsafe class Tree
             int type = stat.stx_mode & Libc.S_IFMT;
             if (type == Libc.S_IFLNK)
                 return ReadLink(fd, part);
-            if (IsWhiteout(stat))
+            if (OverlayNames.IsWhiteout(fd, part, stat))
             {
                 // Removed above, and in use again: a new folder that shows nothing of the old one.
                 fixed (byte* p = part)
@@ -309,8 +309,6 @@ sealed unsafe class Tree
         return parts;
     }
 
-    public static bool IsWhiteout(in statx stat) => (stat.stx_mode & Libc.S_IFMT) == Libc.S_IFCHR && stat.stx_rdev_major == 0 && stat.stx_rdev_minor == 0;
-
     /// <summary>Hides what lies under this folder in lower layers.</summary>
     public void SetOpaque(int parent, byte[] name, Func<string> shown)
     {
@@ -321,13 +319,60 @@ sealed unsafe class Tree
             fd = Libc.openat(parent, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
         if (fd < 0)
             throw Failure("open", shown);
-        byte yes = (byte)'y';
-        int set = Libc.fsetxattr(fd, OverlayNames.Opaque, &yes, 1, 0);
-        int errno = Libc.errno;
-        Libc.close(fd);
-        if (set < 0)
-            throw new UnpackException(UnpackException.UnpackFailed, $"'{shown()}': {new LinuxException("setxattr", OverlayNames.Opaque, errno).Message}");
+        Mark(fd, (byte)'y', shown);
     }
+
+    /// <summary>Hides what lower layers have under this name, which nothing has in this one.</summary>
+    public void MakeWhiteout(int parent, byte[] name, Func<string> shown)
+    {
+        fixed (byte* p = name)
+        {
+            if (Libc.mknodat(parent, p, Libc.S_IFCHR, 0) == 0)
+                return;
+            // A layer that lies on an overlay itself, as in a container: the device would be that one's whiteout, and is refused.
+            statfs system;
+            if (Libc.errno != Libc.EPERM || Libc.fstatfs(parent, &system) < 0 || system.f_type != Libc.OVERLAYFS_SUPER_MAGIC)
+                throw Failure("mknod", shown);
+            int fd = Libc.openat(parent, p, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
+            if (fd < 0)
+                throw Failure("open", shown);
+            byte mark = (byte)'y';
+            int set = Libc.fsetxattr(fd, OverlayNames.Whiteout, &mark, 1, 0);
+            int errno = Libc.errno;
+            Libc.close(fd);
+            if (set < 0)
+                throw MarkFailed(shown, OverlayNames.Whiteout, errno);
+        }
+        // Overlayfs looks for such files in folders that say so. One that is opaque hides all lower ones anyway.
+        byte value = 0;
+        int folder = OpenHere(parent, shown);
+        if (Libc.fgetxattr(folder, OverlayNames.Opaque, &value, 1) != 1 || value != (byte)'y')
+            Mark(folder, (byte)'x', shown);
+        else
+            Libc.close(folder);
+    }
+
+    static int OpenHere(int parent, Func<string> shown)
+    {
+        fixed (byte* p = s_here)
+        {
+            int fd = Libc.openat(parent, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+            return fd >= 0 ? fd : throw Failure("open", shown);
+        }
+    }
+
+    // Closes it.
+    static void Mark(int folder, byte value, Func<string> shown)
+    {
+        int set = Libc.fsetxattr(folder, OverlayNames.Opaque, &value, 1, 0);
+        int errno = Libc.errno;
+        Libc.close(folder);
+        if (set < 0)
+            throw MarkFailed(shown, OverlayNames.Opaque, errno);
+    }
+
+    static UnpackException MarkFailed(Func<string> shown, string name, int errno) =>
+        new(UnpackException.UnpackFailed, $"'{shown()}': {new LinuxException("setxattr", name, errno).Message}{(errno == Libc.EOPNOTSUPP ? " (layers lie on an overlay since Linux 6.7 alone)" : "")}");
 
     /// <summary>Removes what stands there, a folder with everything in it.</summary>
     public void Remove(int parent, byte[] name, Func<string> shown)

@@ -188,6 +188,43 @@ Describe 'A container from an image' {
         Get-ErrorIdOf { New-Container -Image entry -User nobodyhere } | Should -Be 'UserNotFound'
     }
 
+    It 'shows working folder, entrypoint and command of the image, and the arguments alone, as docker and ctr do' {
+        # An image with WORKDIR /etc, ENTRYPOINT ls and CMD /.
+        Invoke-Container -Image entry -Remove | Should -Be (Invoke-Container -Image entry -Remove -Entrypoint @() -- ls /)
+        Invoke-Container -Image entry -Remove -Entrypoint @() -- ls | Should -Be 'group', 'passwd'
+        Get-ErrorIdOf { New-Container -Image (Import-ContainerImage (New-Layout "$folder/bare" @("$folder/base.tar") @{ Entrypoint = @('ls') }) -Reference bare:1).Reference -Entrypoint @() } | Should -Be 'InvalidSpec'
+        Remove-ContainerImage bare:1
+    }
+
+    It 'tells of ports and health checks, and takes no notice of ArgsEscaped' {
+        $config = @{ Cmd = @('echo', 'a b', '"c"'); ArgsEscaped = $true; ExposedPorts = @{ '80/tcp' = @{}; '53/udp' = @{} }; Healthcheck = @{ Test = @('CMD', 'false'); Interval = 1000000000 }; StopSignal = '10'; OnBuild = @('RUN x') }
+        $image = Import-ContainerImage (New-Layout "$folder/told" @("$folder/base.tar") $config) -Reference told:1
+        $image.Config.ExposedPorts | Should -Be '53/udp', '80/tcp'
+        Invoke-Container -Image told:1 -Remove | Should -Be 'a b "c"'
+        $made = New-Container told -Image told:1
+        $made.StopSignal | Should -Be 'SIGUSR1'
+        Remove-Container told
+        # Nothing is lost on the way through.
+        Export-ContainerImage told:1 "$folder/told.tar"
+        $null = Import-ContainerImage "$folder/told.tar" -Reference told:2
+        (Get-ContainerImage told:2).Digest | Should -Be $image.Digest
+        Remove-ContainerImage told:1, told:2
+    }
+
+    It 'takes <User> as docker does' -ForEach @(
+        @{ User = '1234'; Shown = '1234 0 0' }, @{ User = '1000'; Shown = '1000 1000 1000 2000' }, @{ User = '1234:77'; Shown = '1234 77 77' }, @{ User = 'web:root'; Shown = '1000 0 0' }, @{ User = '0:extra'; Shown = '0 2000 2000' }, @{ User = ''; Shown = '0 0 0' }
+    ) {
+        $null = Import-ContainerImage (New-Layout "$folder/user-$($User.Replace(':', '-'))" @("$folder/base.tar") @{ User = $User }) -Reference user:1
+        Invoke-Container -Image user:1 -Remove -- sh -c 'echo $(id -u) $(id -g) $(id -G)' | Should -Be $Shown
+        Remove-ContainerImage user:1
+    }
+
+    It 'refuses the user <_>, which the image does not have' -ForEach 'nobody', 'web:nogroup', '-1', '4294967296', 'a:b:c' {
+        $null = Import-ContainerImage (New-Layout "$folder/nouser-$($_.GetHashCode())" @("$folder/base.tar") @{ User = $_; Cmd = @('true') }) -Reference nouser:1
+        Get-ErrorIdOf { New-Container -Image nouser:1 } | Should -BeIn 'UserNotFound', 'InvalidSpec', 'InvalidArgument'
+        Remove-ContainerImage nouser:1
+    }
+
     It 'keeps labels, signal and name, and leaves the image as it is' {
         $container = Get-ContainerImage busybox:1 | New-Container web -Label @{ own = '1' } -- sh -c 'echo x >/etc/new; rm /etc/passwd'
         try {
@@ -404,6 +441,23 @@ Describe 'Published holes' {
         Set-Content "$folder/secret" 'of the host'
     }
 
+    It 'ends an image that is too large, by the limits of the configuration: <Name>' -ForEach @(
+        @{ Name = 'CONTAINERS_LAYER_BYTES'; Value = '1000000' }, @{ Name = 'CONTAINERS_LAYER_ENTRIES'; Value = '45' }
+    ) {
+        $null = New-Item "$folder/zeros" -ItemType Directory -Force
+        sh -c 'cd "$1" && head -c 2000000 /dev/zero >zero && for i in $(seq 60); do : >$i; done && tar -cf ../zeros.tar .' sh "$folder/zeros"
+        $large = New-Layout "$folder/large-$Name" "$folder/base.tar", "$folder/zeros.tar"
+        $blobs = (Get-ContainerContent).Count
+        Set-Item "env:$Name" $Value
+        try { Get-ErrorIdOf { Import-ContainerImage $large -Reference large:1 } | Should -Be 'LayerTooLarge' }
+        finally { Remove-Item "env:$Name" }
+        Get-ContainerImage 'large*' | Should -BeNullOrEmpty
+        $null = Clear-ContainerStorage -Confirm:$false
+        (Get-ContainerContent).Count | Should -Be $blobs
+        $null = Import-ContainerImage $large -Reference large:1 -ErrorAction Stop
+        Remove-ContainerImage large:1
+    }
+
     It 'CVE-2022-23648: a volume of the image whose folder is a link shows nothing of the host' {
         sh -c 'cd "$1" && rm -rf v && mkdir v && ln -s "$1" v/vol && ln -s ../../../../../../.. v/up && tar -C v -cf vol.tar .' sh $folder
         $expected = @{ '/vol' = 'RuntimeFailed'; '/up' = 'ImageInvalid'; '../../..' = 'ImageInvalid'; "/..$folder" = 'ImageInvalid' }
@@ -428,6 +482,25 @@ Describe 'Published holes' {
             find "$folder/open" -type f -not -path '*/fs/*' -perm /077 | Should -BeNullOrEmpty
         }
         finally { chmod 700 $folder }
+    }
+
+    It 'CVE-2024-25621: nor what runs, with ids of its own or without' {
+        $here = $env:CONTAINERS_RUN
+        $made = New-Container plain -Image busybox:1 -ArgumentList sleep, 1000 | Start-ContainerTask -PassThru
+        chmod 711 $folder
+        try {
+            find $here -not -type l -perm /077 | Should -BeNullOrEmpty
+            $mapped = New-Container mapped -Image busybox:1 -UidMap 0:100000:65536 -ArgumentList sleep, 1000 | Start-ContainerTask -PassThru
+            # Its root is another user here, and has to get to its own root folder; nobody reads or writes on the way.
+            find $here -not -type l -perm /066 | Should -BeNullOrEmpty
+            find $here -type f -perm /077 | Should -BeNullOrEmpty
+            find $here -type s -perm /077 | Should -BeNullOrEmpty
+            (Get-ContainerTask mapped).State | Should -Be 'Running'
+        }
+        finally {
+            Remove-Container plain, mapped -Force
+            chmod 700 $folder
+        }
     }
 
     It 'CVE-2022-24769: nothing is inheritable' {

@@ -23,8 +23,9 @@ BeforeAll {
         foreach ($d in 1..20) { $null = New-Item "$tree/var/d$d" -ItemType Directory; foreach ($f in 1..20) { [IO.File]::WriteAllText("$tree/var/d$d/f$f", "$i $d $f " * 200) } }
     }
 
-    function Start-Worker([string] $Script, [string] $Name) {
-        Set-Content "$folder/$Name.ps1" "`$ErrorActionPreference = 'Stop'; Import-Module '$(Get-ModulePath)'; `$folder = '$folder'; [Console]::Out.WriteLine('ready')`n$Script"
+    # It says that it is ready after what comes first.
+    function Start-Worker([string] $Script, [string] $Name, [string] $First = '') {
+        Set-Content "$folder/$Name.ps1" "`$ErrorActionPreference = 'Stop'; Import-Module '$(Get-ModulePath)'; `$folder = '$folder'`n$First`n[Console]::Out.WriteLine('ready')`n$Script"
         $info = [System.Diagnostics.ProcessStartInfo]::new($pwsh, [string[]] ('-NoProfile', '-NonInteractive', '-File', "$folder/$Name.ps1"))
         $info.RedirectStandardOutput = $true
         $info.RedirectStandardError = $true
@@ -66,31 +67,40 @@ AfterAll {
 
 Describe 'A process that is killed at any moment' {
     It 'leaves a store that opens, whole images, and nothing that cannot be freed' {
-        # Everything that changes the store, in a circle: each kill meets another place of it.
-        $work = '
-            while ($true) {
-                $null = Import-ContainerImage -RootfsPath "$folder/ram/tree1" -Reference killed:1
-                $null = New-Container k -Image killed:1 -ArgumentList true
-                $null = Add-ContainerImageTag killed:1 killed:2 -Force
-                $null = New-ContainerImage k killed:3
-                Export-ContainerImage killed:3 "$folder/ram/killed.tar" -Force
-                Remove-Container k
-                Get-ContainerImage | Remove-ContainerImage
-                $null = Import-ContainerImage "$folder/ram/killed.tar"
-                $null = Clear-ContainerStorage -Confirm:$false
-            }'
+        # Everything that changes the store, in a circle that begins at another step each time: each kill meets another place of it.
+        $steps = @(
+            '$null = Import-ContainerImage -RootfsPath "$folder/ram/tree1" -Reference killed:1'
+            '$null = New-Container k -Image killed:1 -ArgumentList true'
+            '$null = Add-ContainerImageTag killed:1 killed:2 -Force'
+            'cp -a "$folder/ram/tree2/var" "$env:CONTAINERS_ROOT/containers/$env:CONTAINERS_NAMESPACE/k/overlay/upper/new"'
+            '$null = New-ContainerImage k killed:3'
+            'Export-ContainerImage killed:3 "$folder/ram/killed.tar" -Force'
+            '$null = New-ContainerSnapshot s -Image killed:3 | Mount-ContainerSnapshot -Path "$folder/ram/at"; Dismount-ContainerSnapshot "$folder/ram/at"; Save-ContainerSnapshot s t; Remove-ContainerSnapshot t'
+            'Remove-Container k'
+            'Get-ContainerImage | Remove-ContainerImage'
+            '$null = Import-ContainerImage "$folder/ram/killed.tar"'
+            'Get-ContainerImage | Remove-ContainerImage'
+            '$null = Clear-ContainerStorage -Confirm:$false'
+        )
+        $null = New-Item "$folder/ram/at" -ItemType Directory
         $random = [Random]::new()
-        $kills = $long ? 200 : 2
+        $kills = $long ? 200 : 4
         foreach ($kill in 1..$kills) {
-            $worker = Start-Worker $work killed
+            # In the short run the commit, the removal, the import that unpacks and the clearing.
+            $begin = $long ? $random.Next($steps.Count) : (4, 8, 9, 11)[$kill - 1]
+            $worker = Start-Worker "while (`$true) {`n$(($steps[$begin..($steps.Count - 1)] + @($begin ? $steps[0..($begin - 1)] : @())) -join "`n")`n}" killed ($begin ? $steps[0..($begin - 1)] -join "`n" : '')
             $worker.StandardOutput.ReadLine() | Should -Be 'ready'
-            Start-Sleep -Milliseconds $random.Next(1500)
+            Start-Sleep -Milliseconds $random.Next($long ? 800 : 300)
             $worker.HasExited | Should -BeFalse -Because "kill ${kill}: it works until it is killed"
             $worker.Kill()
             $worker.WaitForExit()
             $worker.Dispose()
             foreach ($image in Get-ContainerImage -ErrorAction Stop) { (Test-ContainerImage $image -ErrorAction Stop).IsComplete | Should -BeTrue -Because "kill ${kill}: $image is listed" }
             Get-Container -ErrorAction Stop | Remove-Container -ErrorAction Stop
+            # One that was mounted when its maker was killed is mounted still, and can be taken away as ever.
+            try { Dismount-ContainerSnapshot "$folder/ram/at" -ErrorAction Stop } catch { $_.FullyQualifiedErrorId | Should -BeLike 'MountNotFound*' }
+            Get-ContainerSnapshot -Kind Active, View -ErrorAction Stop | Remove-ContainerSnapshot -ErrorAction Stop
+            Get-ContainerSnapshot -ErrorAction Stop | Where-Object IsImageLayer -EQ $false | Remove-ContainerSnapshot -ErrorAction Stop
             $image = Import-ContainerImage -RootfsPath "$folder/ram/tree1" -Reference after:1 -ErrorAction Stop
             Invoke-Container -Image after:1 -Remove -- sh -c 'find /var -type f | wc -l' | Should -Be 400
             $null = Remove-ContainerImage after:1 -ErrorAction Stop

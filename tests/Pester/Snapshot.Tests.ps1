@@ -113,7 +113,7 @@ Describe 'The cmdlets for snapshots' {
     }
 
     It 'refuse by name' {
-        Get-ErrorIdOf { New-ContainerSnapshot x -Snapshotter btrfs } | Should -Be 'NotSupported'
+        Get-ErrorIdOf { New-ContainerSnapshot x -Snapshotter zfs } | Should -Be 'NotSupported'
         Get-ErrorIdOf { New-ContainerSnapshot x nothere } | Should -Be 'SnapshotNotFound'
         Get-ErrorIdOf { New-ContainerSnapshot x -Image nothere:1 } | Should -Be 'ImageNotFound'
         Get-ErrorIdOf { New-ContainerSnapshot ../x } | Should -Be 'InvalidId'

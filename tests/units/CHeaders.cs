@@ -58,6 +58,8 @@ sealed record CHeaders(string Name, string Text)
     public static readonly CHeaders Kernel = new("kernel", """
         #include <stddef.h>
         #include <stdio.h>
+        #include <linux/btrfs.h>
+        #include <linux/btrfs_tree.h>
         #include <linux/fcntl.h>
         #include <linux/fs.h>
         #include <linux/memfd.h>

@@ -6,9 +6,10 @@ namespace Containers.Tests.Units;
 /// <summary>An engine with a store and a run root of its own; whatever a test leaves behind is removed, and counted.</summary>
 public sealed class EngineFixture : IDisposable
 {
-    public EngineFixture()
+    /// <param name="within">An existing folder on the file system that the store is to lie on.</param>
+    public EngineFixture(string within = "/tmp")
     {
-        Folder = Directory.CreateDirectory($"/tmp/containers-engine-{Guid.NewGuid():n}", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+        Folder = Directory.CreateDirectory($"{within}/containers-engine-{Guid.NewGuid():n}", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
         Options = new ContainerHostOptions
         {
             Root = Path.Combine(Folder, "root"),
@@ -72,7 +73,7 @@ public sealed class EngineFixture : IDisposable
             try { Engine.Containers.RemoveAsync(id, force: true).GetAwaiter().GetResult(); }
             catch (ContainerException) { }
         }
-        Directory.Delete(Folder, recursive: true);
+        Folders.RemoveTree(Folder);
     }
 }
 

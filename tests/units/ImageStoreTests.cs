@@ -69,6 +69,66 @@ public sealed class ImageStoreTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder, "root/content/ingest")));
     }
 
+    [Fact]
+    public async Task Content_by_sha512_is_content()
+    {
+        var content = "some content"u8.ToArray();
+        var digest = Digest.Of("sha512", content);
+        var path = Path.Combine(folder, "root/content/blobs/sha512", digest.Hex);
+        Assert.Equal(digest, (await engine.Content.PutAsync(new MemoryStream(content), digest, content.Length, 1000, null, Limit)).Digest);
+        Assert.Equal(content, File.ReadAllBytes(path));
+        Assert.True(await engine.Content.VerifyAsync(digest, Limit));
+        File.WriteAllText(path, "same lengths");
+        Assert.False(await engine.Content.VerifyAsync(digest, Limit));
+        await Failing(ErrorIds.DigestMismatch, engine.Content.PutAsync(new MemoryStream(content), Digest.Of("sha512", "other"u8), null, 1000, null, Limit));
+        Assert.Equal(digest.ToString(), Assert.Single(engine.Content.List()).Digest);
+        foreach (var bad in new[] { "sha512:" + new string('a', 64), "sha256:" + new string('a', 128), "sha512:" + new string('A', 128), "sha384:" + new string('a', 96), "sha512:../../x" }) { Assert.False(Digest.TryParse(bad, out _)); }
+
+        // An image whose layer and configuration are named so.
+        var layout = Layout("l", ("one:1", "layer one"));
+        var index = File.ReadAllText(Path.Combine(layout, "index.json"));
+        Directory.CreateDirectory(Path.Combine(layout, "blobs/sha512"));
+        string Renamed(string text, string of)
+        {
+            var old = Path.Combine(layout, "blobs/sha256", of);
+            var named = Digest.Of("sha512", File.ReadAllBytes(old));
+            File.Move(old, Path.Combine(layout, "blobs/sha512", named.Hex));
+            return text.Replace("sha256:" + of, named.ToString());
+        }
+        var manifestPath = Directory.GetFiles(Path.Combine(layout, "blobs/sha256")).Single(file => File.ReadAllText(file).Contains("\"layers\":["));
+        using var parsed = JsonDocument.Parse(File.ReadAllText(manifestPath));
+        var manifest = File.ReadAllText(manifestPath);
+        var configHex = parsed.RootElement.GetProperty("config").GetProperty("digest").GetString()![7..];
+        var layerHex = parsed.RootElement.GetProperty("layers")[0].GetProperty("digest").GetString()![7..];
+        manifest = Renamed(Renamed(manifest, configHex), layerHex);
+        File.Delete(manifestPath);
+        var (name, size) = Blob(layout, Encoding.UTF8.GetBytes(manifest));
+        using var entry = JsonDocument.Parse(index);
+        var before = entry.RootElement.GetProperty("manifests")[0];
+        File.WriteAllText(Path.Combine(layout, "index.json"), index.Replace(before.GetProperty("digest").GetString()!, name).Replace($"\"size\":{before.GetProperty("size").GetInt32()}", $"\"size\":{size}"));
+        var image = Assert.Single(await Import(layout));
+        Assert.StartsWith("sha512:", Assert.Single(image.Layers).Digest);
+        Assert.True((await engine.Images.TestAsync("one:1", read: true, "t", Limit)).IsComplete);
+        engine.Images.Remove("one:1", containerNamespace: "t");
+        engine.Storage.Collect();
+        Assert.Empty(engine.Content.List());
+    }
+
+    [Fact]
+    public async Task What_images_share_is_counted_once()
+    {
+        await Import(Layout("l", ("one:1", "the same layer"), ("two:1", "the same layer"), ("three:1", "another layer")));
+        var stray = engine.Content.Put("stray"u8.ToArray());
+        var line = engine.Storage.Measure().Single(m => m.Type == "Content");
+        var files = new DirectoryInfo(Path.Combine(folder, "root/content/blobs/sha256")).GetFiles();
+        // Two are the same image by two names: one manifest, one configuration, one layer.
+        Assert.Equal((7, 6, files.Sum(file => file.Length), 5L), (line.Count, line.Active, line.Size, line.Reclaimable));
+        Assert.Equal(7, files.Length);
+        engine.Images.Remove("one:1", containerNamespace: "t");
+        Assert.Equal((6, 6), (engine.Storage.Measure().Single(m => m.Type == "Content") is var rest ? (rest.Count, rest.Active) : default));
+        Assert.Null(engine.Content.Find(stray));
+    }
+
     static async Task Failing(string id, Task work) => Assert.Equal(id, (await Assert.ThrowsAsync<ContainerException>(() => work)).Id);
 
     [Fact]

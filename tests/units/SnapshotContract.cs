@@ -4,16 +4,17 @@ using Xunit;
 namespace Containers.Tests.Units;
 
 /// <summary>What every driver for snapshots promises: <see cref="ISnapshotter"/>.</summary>
-public abstract class SnapshotContract(string driver) : IDisposable
+/// <param name="within">An existing folder on the file system that the store is to lie on.</param>
+public abstract class SnapshotContract(string driver, string within = "/tmp") : IDisposable
 {
     /// <summary>Tests that mount on the host, and those that compare its mounts: one after another.</summary>
     public const string HostMounts = "mounts of the host";
 
-    readonly EngineFixture f = new();
+    private protected readonly EngineFixture f = new(within);
 
-    ISnapshotter Snapshots => f.Engine.Snapshots.Snapshotter(driver);
+    private protected ISnapshotter Snapshots => f.Engine.Snapshots.Snapshotter(driver);
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         try
         {
@@ -23,7 +24,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    async Task<T> Mounted<T>(string key, Func<string, T> work)
+    private protected async Task<T> Mounted<T>(string key, Func<string, T> work)
     {
         var path = Directory.CreateDirectory(Path.Combine(f.Folder, "mnt-" + key)).FullName;
         var mount = await f.Engine.Snapshots.MountAsync(key, path);
@@ -32,13 +33,13 @@ public abstract class SnapshotContract(string driver) : IDisposable
         finally { f.Engine.Snapshots.Dismount(path); }
     }
 
-    Task Mounted(string key, Action<string> work) => Mounted(key, path =>
+    private protected Task Mounted(string key, Action<string> work) => Mounted(key, path =>
     {
         work(path);
         return true;
     });
 
-    static string Shell(string folder, string script)
+    private protected static string Shell(string folder, string script)
     {
         using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", script]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
         var complaint = shell.StandardError.ReadToEndAsync();
@@ -50,7 +51,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
 
     static async Task Failing(string id, Func<Task> work) => Assert.Equal(id, (await Assert.ThrowsAsync<ContainerException>(work)).Id);
 
-    async Task<string> Committed(string name, string? parent, string script)
+    private protected async Task<string> Committed(string name, string? parent, string script)
     {
         var key = "active-" + name;
         await Snapshots.PrepareAsync(key, parent);
@@ -59,7 +60,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         return name;
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task What_is_written_is_committed_and_built_on()
     {
         var made = await Snapshots.PrepareAsync("work", labels: new Dictionary<string, string> { ["a"] = "1" });
@@ -94,7 +95,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         Assert.Equal(["base", "second"], Snapshots.Walk().Select(s => s.Key));
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task Everything_that_a_file_has_comes_along()
     {
         const string list = "find . -mindepth 1 \\( -type d -printf '%P %y %#m %U:%G %T@\\n' -o -printf '%P %y %#m %U:%G %s %T@ %n %l\\n' \\) | LC_ALL=C sort; getfattr -R -h -d -m '^(user|security)' -e hex . 2>/dev/null; cat sub/* 2>/dev/null";
@@ -115,7 +116,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         });
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task What_is_asked_wrongly_is_refused_by_name()
     {
         await Committed("one", null, "echo 1 >f");
@@ -152,7 +153,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         Assert.Empty(f.Engine.Snapshots.Snapshotter(driver, "other").Walk());
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task Usage_is_what_it_has_over_its_parent()
     {
         await Committed("large", null, "dd if=/dev/zero of=zeros bs=1M count=3 2>/dev/null; mkdir d; ln zeros d/again");
@@ -170,7 +171,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         Assert.Equal(after.Bytes, f.Engine.Snapshots.Measure(Snapshots.Stat("small")).Size);
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task A_snapshot_keeps_the_layers_of_an_image_and_gives_them_back()
     {
         await f.Engine.Images.ImportRootfsAsync(f.Rootfs, new ImageImportOptions { Reference = "base:1" }, cancel: f.Limit);
@@ -189,7 +190,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         Assert.Equal([layer.Key], f.Engine.Storage.Collect().Where(g => g.Type == "Snapshot").Select(g => f.Engine.Snapshots.Snapshotter().Walk().Any() ? "still there" : layer.Key));
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task Of_several_at_once_one_makes_it()
     {
         await Committed("one", null, "echo 1 >f");
@@ -210,7 +211,7 @@ public abstract class SnapshotContract(string driver) : IDisposable
         Assert.Equal(2, Snapshots.Walk().Count());
     }
 
-    [RunsContainersFact]
+    [SnapshotFact]
     public async Task What_was_killed_half_way_is_whole_or_swept()
     {
         await Snapshots.PrepareAsync("work");
