@@ -162,15 +162,23 @@ sealed class ImageMounts(HostPaths paths)
         Folders.RemoveIfEmpty(paths.Mounts);
     }
 
-    /// <summary>Removes what an earlier boot, or a kill in between, has left.</summary>
+    /// <summary>What an earlier boot, or a kill in between, has left.</summary>
+    internal IEnumerable<string> Abandoned()
+    {
+        if (!Directory.Exists(paths.Mounts)) { return []; }
+        // Nobody is in between then.
+        using var held = FileLock.Take(paths.MountsLock);
+        return [.. Keys().Where(key => Load(key)?.BootId != s_boot).Select(key => Path.Combine(paths.Mounts, key))];
+    }
+
+    /// <summary>Removes it.</summary>
     internal void Sweep()
     {
         if (!Directory.Exists(paths.Mounts)) { return; }
         using var held = FileLock.Take(paths.MountsLock);
         foreach (var key in Keys())
         {
-            var record = Load(key);
-            if (record?.BootId != s_boot) { SnapshotStore.RemoveUnfinished(Path.Combine(paths.Mounts, key)); }
+            if (Load(key)?.BootId != s_boot) { SnapshotStore.RemoveUnfinished(Path.Combine(paths.Mounts, key)); }
         }
     }
 

@@ -64,15 +64,11 @@ sealed class BtrfsDriver : SnapshotDriver
         }
     }
 
-    /// <summary>Removes what somebody who was killed has left beside a layer.</summary>
-    internal static void Sweep(string home)
+    /// <summary>What somebody who was killed has left beside a layer.</summary>
+    internal static IEnumerable<string> Abandoned(string home)
     {
         var unfinished = Path.Combine(home, UnfinishedName);
-        if (!Directory.Exists(unfinished)) { return; }
-        using var held = FileLock.TryTake(Path.Combine(home, LockName));
-        if (held is null) { return; }
-        SnapshotStore.RemoveUnfinished(unfinished);
-        held.RemoveAndDispose();
+        return Directory.Exists(unfinished) && SnapshotStore.IsAbandoned(unfinished) ? [unfinished] : [];
     }
 
     static void MakeSubvolume(string path)

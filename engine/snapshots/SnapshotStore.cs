@@ -244,6 +244,7 @@ public sealed partial class SnapshotStore
             else if (name.StartsWith(".new-", StringComparison.Ordinal) || name.StartsWith(".del-", StringComparison.Ordinal)) { leftovers.Add(name); }
         }
         keys.Sort(StringComparer.Ordinal);
+        leftovers.Sort(StringComparer.Ordinal);
         return (keys, leftovers);
     }
 
@@ -253,24 +254,41 @@ public sealed partial class SnapshotStore
         if (Stdlib.rename(Folder(key), Path.Combine(paths.Snapshots, ".del-" + key + Names.Random())) != 0 && Stdlib.GetLastError() != Errno.ENOENT) { throw Folders.Unavailable(Folder(key), null); }
     }
 
-    /// <summary>Removes what nobody can use: discarded snapshots, and unfinished ones whose process is gone.</summary>
-    internal void Sweep()
+    /// <summary>What <see cref="Sweep"/> removes: discarded snapshots, and unfinished ones whose process is gone.</summary>
+    internal IEnumerable<string> Abandoned()
     {
         var (keys, leftovers) = Entries();
-        foreach (var key in keys) { BtrfsDriver.Sweep(Folder(key)); }
-        foreach (var name in leftovers)
+        return keys.SelectMany(key => BtrfsDriver.Abandoned(Folder(key))).Concat(leftovers.Select(name => Path.Combine(paths.Snapshots, name)).Where(IsAbandoned)).Concat(NamedNamespaces().SelectMany(ns => Of(ns).Abandoned()));
+    }
+
+    /// <summary>Whether nobody is at work any more in a folder that is called <c>.del-…</c>, or <c>.new-KEY</c> with <c>.lock-KEY</c> beside it.</summary>
+    internal static bool IsAbandoned(string path)
+    {
+        if (LockOf(path) is not { } file) { return Path.GetFileName(path).StartsWith(".del-", StringComparison.Ordinal); }
+        using var held = TryTake(file);
+        held?.RemoveAndDispose();
+        return held is not null;
+    }
+
+    static string? LockOf(string path) => Path.GetFileName(path) is var name && name.StartsWith(".new-", StringComparison.Ordinal) ? Path.Combine(Path.GetDirectoryName(path)!, ".lock-" + name[".new-".Length..]) : null;
+
+    // Null too where the folder around it has just been removed.
+    static FileLock? TryTake(string file)
+    {
+        try { return FileLock.TryTake(file); }
+        catch (ContainerException) when (!Directory.Exists(Path.GetDirectoryName(file))) { return null; }
+    }
+
+    /// <summary>Removes what <see cref="Abandoned"/> tells, unless somebody has begun anew.</summary>
+    internal void Sweep()
+    {
+        foreach (var path in Abandoned().ToList())
         {
-            var path = Path.Combine(paths.Snapshots, name);
-            if (name.StartsWith(".del-", StringComparison.Ordinal))
-            {
-                RemoveUnfinished(path);
-                continue;
-            }
-            using var held = FileLock.TryTake(Path.Combine(paths.Snapshots, ".lock-" + name[".new-".Length..]));
-            if (held is null) { continue; }
+            var file = LockOf(path);
+            using var held = file is null ? null : TryTake(file);
+            if (file is not null && held is null) { continue; }
             RemoveUnfinished(path);
-            held.RemoveAndDispose();
+            held?.RemoveAndDispose();
         }
-        foreach (var ns in NamedNamespaces()) { Of(ns).Sweep(); }
     }
 }

@@ -260,22 +260,9 @@ sealed class Snapshotter(ContainerEngine engine, SnapshotDriver? driver, string 
 
     internal IReadOnlyList<string> Keys() => ContainerStore.ChildNames(Parent);
 
-    /// <summary>Removes what was killed half-made or half-removed.</summary>
-    internal void Sweep()
-    {
-        if (!Directory.Exists(Parent)) { return; }
-        foreach (var name in Folders.Entries(Parent))
-        {
-            var path = Path.Combine(Parent, name);
-            if (name.StartsWith(".del-", StringComparison.Ordinal)) { SnapshotStore.RemoveUnfinished(path); }
-            if (Names.IsValid(name)) { BtrfsDriver.Sweep(path); }
-            if (!name.StartsWith(".new-", StringComparison.Ordinal)) { continue; }
-            using var held = FileLock.TryTake(LockPath(name[".new-".Length..]));
-            if (held is null) { continue; }
-            SnapshotStore.RemoveUnfinished(path);
-            held.RemoveAndDispose();
-        }
-    }
+    /// <summary>What was killed half-made or half-removed.</summary>
+    internal IEnumerable<string> Abandoned() => Folders.Entries(Parent).Select(name => Path.Combine(Parent, name)).SelectMany(path =>
+        Names.IsValid(Path.GetFileName(path)) ? BtrfsDriver.Abandoned(path) : SnapshotStore.IsAbandoned(path) ? [path] : []);
 
     void RefuseMounted(string key)
     {

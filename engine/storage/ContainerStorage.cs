@@ -1,3 +1,5 @@
+using Containers.Linux;
+
 namespace Containers;
 
 /// <summary>What the store holds and how much of it could be freed.</summary>
@@ -21,10 +23,10 @@ public sealed class ContainerStorageMeasurement
 /// <summary>Something that nothing needs.</summary>
 public sealed class ContainerGarbage
 {
-    /// <summary><c>Content</c>, <c>Snapshot</c> or <c>Ingest</c>.</summary>
+    /// <summary><c>Content</c>, <c>Snapshot</c>, <c>Ingest</c>, or <c>Unfinished</c>: a folder that a killed process has begun to make or to remove.</summary>
     public required string Type { get; init; }
 
-    /// <summary>The digest or the key.</summary>
+    /// <summary>The digest, the key, or the folder's path.</summary>
     public required string Name { get; init; }
 
     /// <summary>Bytes.</summary>
@@ -57,8 +59,10 @@ public sealed class ContainerStorage
     {
         engine.Containers.CheckFormat();
         if (!Directory.Exists(paths.Root)) { return []; }
-        using var collecting = FileLock.Take(paths.CollectionLock);
-        return Unneeded();
+        List<ContainerGarbage> garbage;
+        using (FileLock.Take(paths.CollectionLock)) { garbage = Unneeded(); }
+        garbage.AddRange(Unfinished());
+        return garbage;
     }
 
     /// <summary>Frees it, and tells what it was.</summary>
@@ -66,7 +70,8 @@ public sealed class ContainerStorage
     {
         engine.Containers.CheckFormat();
         if (!Directory.Exists(paths.Root)) { return []; }
-        IReadOnlyList<ContainerGarbage> garbage;
+        List<ContainerGarbage> garbage;
+        var unfinished = Unfinished();
         // Nobody can begin to use something between the look and the removal; what takes long comes after.
         using (FileLock.Take(paths.CollectionLock))
         {
@@ -80,6 +85,7 @@ public sealed class ContainerStorage
         }
         engine.Snapshots.Sweep();
         engine.Images.Mounts.Sweep();
+        garbage.AddRange(unfinished);
         return garbage;
     }
 
@@ -94,15 +100,18 @@ public sealed class ContainerStorage
         return
         [
             Line("Content", content.Count, content.Sum(c => c.Size), [.. garbage.Where(g => g.Type is "Content" or "Ingest")]),
-            Line("Snapshots", snapshots.Count, snapshots.Sum(), [.. garbage.Where(g => g.Type == "Snapshot")]),
+            Line("Snapshots", snapshots.Count, snapshots.Sum(), [.. garbage.Where(g => g.Type is "Snapshot" or "Unfinished")]),
             Line("Containers", containers.Count, containers.Sum(), []),
         ];
 
         static ContainerStorageMeasurement Line(string type, int count, long size, List<ContainerGarbage> unneeded) => new()
         {
-            Type = type, Count = count, Active = count - unneeded.Count(g => g.Type != "Ingest"), Size = size, Reclaimable = unneeded.Sum(g => g.Size),
+            Type = type, Count = count, Active = count - unneeded.Count(g => g.Type is not ("Ingest" or "Unfinished")), Size = size, Reclaimable = unneeded.Sum(g => g.Size),
         };
     }
+
+    List<ContainerGarbage> Unfinished() =>
+        [.. engine.Snapshots.Abandoned().Concat(engine.Images.Mounts.Abandoned()).Select(path => new ContainerGarbage { Type = "Unfinished", Name = path, Size = FolderTree.MeasureAt(path) })];
 
     static long FolderSize(string folder)
     {

@@ -78,6 +78,17 @@ public static unsafe class FolderTree
         return (bytes + (long)stat.stx_blocks * 512, entries + 1);
     }
 
+    /// <summary>The bytes of <see cref="Measure"/> for a path; 0 when there is no such folder (any more).</summary>
+    /// <exception cref="LinuxException"></exception>
+    public static long MeasureAt(string path)
+    {
+        int fd = Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+        if (fd < 0)
+            return 0;
+        try { return Measure(fd).Bytes; }
+        finally { Libc.close(fd); }
+    }
+
     static (long Bytes, long Entries) Below(int fd, HashSet<(uint, uint, ulong)> linked)
     {
         long bytes = 0, entries = 0;

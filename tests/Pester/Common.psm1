@@ -96,6 +96,31 @@ function Invoke-FreshPwsh([string] $Script) {
     & $pwsh -NoProfile -NonInteractive -Command "Import-Module '$module'; $Script"
 }
 
+# A pwsh of its own that does work until it is killed. It says that it is ready after what comes first. $folder is the test's.
+function Start-Worker([string] $Script, [string] $Name, [string] $First = '') {
+    Set-Content "$store/$Name.ps1" "`$ErrorActionPreference = 'Stop'; Import-Module '$module'; `$folder = '$store'`n$First`n[Console]::Out.WriteLine('ready')`n$Script"
+    $info = [System.Diagnostics.ProcessStartInfo]::new((Get-Process -Id $PID).Path, [string[]] ('-NoProfile', '-NonInteractive', '-File', "$store/$Name.ps1"))
+    $info.RedirectStandardOutput = $true
+    $info.RedirectStandardError = $true
+    [System.Diagnostics.Process]::Start($info)
+}
+
+# A worker that takes these steps one after another for ever, and is ready when it stands before the one of that number.
+function Start-Circle([string[]] $Step, [int] $Begin, [string] $Name) {
+    $first = @($Begin ? $Step[0..($Begin - 1)] : @())
+    Start-Worker "while (`$true) {`n$(($Step[$Begin..($Step.Count - 1)] + $first) -join "`n")`n}" $Name ($first -join "`n")
+}
+
+# Kills a worker at some moment after it was ready.
+function Stop-Worker([System.Diagnostics.Process] $Worker, [int] $Milliseconds, [string] $Because) {
+    $Worker.StandardOutput.ReadLine() | Should -Be 'ready'
+    Start-Sleep -Milliseconds $Milliseconds
+    $Worker.HasExited | Should -BeFalse -Because "${Because}: it works until it is killed"
+    $Worker.Kill()
+    $Worker.WaitForExit()
+    $Worker.Dispose()
+}
+
 # A program of the host that goes on beside the test, until Stop-Beside.
 $beside = [System.Collections.Generic.List[System.Diagnostics.Process]]::new()
 function Start-Beside([string] $Program, [string[]] $Arguments) {

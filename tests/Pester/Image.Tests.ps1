@@ -304,10 +304,22 @@ Describe 'Names and content' {
     It 'frees what a killed import has left, and nothing else' {
         [IO.File]::WriteAllBytes("$env:CONTAINERS_ROOT/content/ingest/new-abc", [byte[]]::new(1000))
         Set-Content "$env:CONTAINERS_ROOT/leases/dead" ''
-        $null = New-Item "$env:CONTAINERS_ROOT/snapshots/.new-$('a' * 32)/fs" -ItemType Directory
-        Clear-ContainerStorage -WhatIf
+        $half = "$env:CONTAINERS_ROOT/snapshots/.new-$('a' * 32)"
+        $null = New-Item "$half/fs" -ItemType Directory
+        [IO.File]::WriteAllBytes("$half/fs/zeros", [byte[]]::new(100000))
+        $null = New-Item "$env:CONTAINERS_ROOT/snapshots/.del-b/fs" -ItemType Directory
+        # Every piece is named with its size, and stays.
+        $plan = "$(Invoke-FreshPwsh 'Clear-ContainerStorage -WhatIf')"
+        $plan | Should -Match 'Ingest new-abc \(1000 bytes\)'
+        $plan | Should -Match ([regex]::Escape("Unfinished $half (1"))
+        (Measure-ContainerStorage | Where-Object Type -EQ Snapshots).Reclaimable | Should -BeGreaterThan 100000
+        (Measure-ContainerStorage | Where-Object Type -EQ Content).Reclaimable | Should -Be 1000
         Test-Path "$env:CONTAINERS_ROOT/content/ingest/new-abc" | Should -BeTrue
-        (Clear-ContainerStorage -Confirm:$false -PassThru).Name | Should -Be 'new-abc'
+        (Clear-ContainerStorage -Confirm:$false -PassThru).Name | Should -Be 'new-abc', "$env:CONTAINERS_ROOT/snapshots/.del-b", $half
+        # Also where there is nothing else to free.
+        $null = New-Item "$half/fs" -ItemType Directory
+        (Clear-ContainerStorage -Confirm:$false -PassThru).Type | Should -Be 'Unfinished'
+        Clear-ContainerStorage -Confirm:$false -PassThru | Should -BeNullOrEmpty
         Get-ChildItem "$env:CONTAINERS_ROOT/leases", "$env:CONTAINERS_ROOT/content/ingest" -Force | Should -BeNullOrEmpty
         Get-ChildItem "$env:CONTAINERS_ROOT/snapshots" -Force | Should -HaveCount 1
         (Test-ContainerImage).IsComplete | Should -BeTrue

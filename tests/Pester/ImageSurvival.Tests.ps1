@@ -9,7 +9,6 @@ BeforeAll {
     $store = Enter-TestStore
     $folder = $store.Folder
     $long = [bool]$env:CONTAINERS_TEST_LONG
-    $pwsh = (Get-Process -Id $PID).Path
 
     # In memory: the store syncs its file system, and on a disk waits for whatever others have written there.
     $null = New-Item "$folder/ram" -ItemType Directory
@@ -21,15 +20,6 @@ BeforeAll {
         $tree = "$folder/ram/tree$i"
         cp -a $store.Rootfs $tree
         foreach ($d in 1..20) { $null = New-Item "$tree/var/d$d" -ItemType Directory; foreach ($f in 1..20) { [IO.File]::WriteAllText("$tree/var/d$d/f$f", "$i $d $f " * 200) } }
-    }
-
-    # It says that it is ready after what comes first.
-    function Start-Worker([string] $Script, [string] $Name, [string] $First = '') {
-        Set-Content "$folder/$Name.ps1" "`$ErrorActionPreference = 'Stop'; Import-Module '$(Get-ModulePath)'; `$folder = '$folder'`n$First`n[Console]::Out.WriteLine('ready')`n$Script"
-        $info = [System.Diagnostics.ProcessStartInfo]::new($pwsh, [string[]] ('-NoProfile', '-NonInteractive', '-File', "$folder/$Name.ps1"))
-        $info.RedirectStandardOutput = $true
-        $info.RedirectStandardError = $true
-        [System.Diagnostics.Process]::Start($info)
     }
 
     # Each worker's complaint, but for those that did what they had to.
@@ -88,13 +78,7 @@ Describe 'A process that is killed at any moment' {
         foreach ($kill in 1..$kills) {
             # In the short run the commit, the removal, the import that unpacks and the clearing.
             $begin = $long ? $random.Next($steps.Count) : (4, 8, 9, 11)[$kill - 1]
-            $worker = Start-Worker "while (`$true) {`n$(($steps[$begin..($steps.Count - 1)] + @($begin ? $steps[0..($begin - 1)] : @())) -join "`n")`n}" killed ($begin ? $steps[0..($begin - 1)] -join "`n" : '')
-            $worker.StandardOutput.ReadLine() | Should -Be 'ready'
-            Start-Sleep -Milliseconds $random.Next($long ? 800 : 300)
-            $worker.HasExited | Should -BeFalse -Because "kill ${kill}: it works until it is killed"
-            $worker.Kill()
-            $worker.WaitForExit()
-            $worker.Dispose()
+            Stop-Worker (Start-Circle $steps $begin killed) $random.Next($long ? 800 : 300) "kill $kill"
             foreach ($image in Get-ContainerImage -ErrorAction Stop) { (Test-ContainerImage $image -ErrorAction Stop).IsComplete | Should -BeTrue -Because "kill ${kill}: $image is listed" }
             Get-Container -ErrorAction Stop | Remove-Container -ErrorAction Stop
             # One that was mounted when its maker was killed is mounted still, and can be taken away as ever.
@@ -158,13 +142,7 @@ Describe 'What is pulled' -Skip:([bool] $without) {
             }"
         $random = [Random]::new()
         foreach ($kill in 1..($long ? 200 : 10)) {
-            $worker = Start-Worker $work pulled
-            $worker.StandardOutput.ReadLine() | Should -Be 'ready'
-            Start-Sleep -Milliseconds $random.Next(800)
-            $worker.HasExited | Should -BeFalse -Because "kill ${kill}: it works until it is killed"
-            $worker.Kill()
-            $worker.WaitForExit()
-            $worker.Dispose()
+            Stop-Worker (Start-Worker $work pulled) $random.Next(800) "kill $kill"
             foreach ($image in Get-ContainerImage -ErrorAction Stop) { (Test-ContainerImage $image -ErrorAction Stop).IsComplete | Should -BeTrue -Because "kill ${kill}: $image is listed" }
             $null = Receive-ContainerImage "$registry/p/i:3" -PlainHttp -ErrorAction Stop
             Invoke-Container -Image "$registry/p/i:3" -Remove -- sh -c 'find /var -type f | wc -l; cat /etc/new' | Should -Be '362', '3' -Because "kill $kill"

@@ -94,8 +94,8 @@ Describe 'A store on <Place><Without>' -ForEach $places {
         Compare-Container c | ForEach-Object { "$($_.Kind) $($_.Path)" } | Should -Be $changes
         (New-ContainerImage c three:1).Layers.Count | Should -Be 3
         $now = 'cd / && ls -d a/* empty nothing swap/*  2>/dev/null; cat file/in; stat -c %h linked'
-        $shown = 'nothing', 'swap/again', 'in', 'more', '3'
-        Invoke-Container -Image three:1 -Remove -- sh -c $now | Should -Be $shown
+        $then = 'nothing', 'swap/again', 'in', 'more', '3'
+        Invoke-Container -Image three:1 -Remove -- sh -c $now | Should -Be $then
         # And as a layer that is unpacked anew.
         Export-ContainerImage three:1 "$folder/three.tar"
         Export-Container c "$folder/c.tar"
@@ -103,9 +103,33 @@ Describe 'A store on <Place><Without>' -ForEach $places {
         Remove-ContainerImage two:1, three:1
         $null = Clear-ContainerStorage -Confirm:$false
         $null = Import-ContainerImage "$folder/three.tar" -ErrorAction Stop
-        Invoke-Container -Image three:1 -Remove -- sh -c $now | Should -Be $shown
+        Invoke-Container -Image three:1 -Remove -- sh -c $now | Should -Be $then
         @(tar -tf "$folder/c.tar") -like 'swap/?*' | Should -Be 'swap/again'
         Remove-Item "$folder/three.tar", "$folder/c.tar"
+    }
+
+    It 'opens, is whole and can be emptied, wherever a process was killed' -Skip:([bool] $Without) {
+        $steps = @(
+            '$null = Import-ContainerImage "$folder/two.tar"'
+            '$null = New-ContainerSnapshot s -Image two:1'
+            '$null = New-Container k -Image two:1 -ArgumentList true'
+            '$null = New-ContainerImage k four:1'
+            '$null = Save-ContainerSnapshot s t; Remove-ContainerSnapshot t'
+            'Remove-Container k'
+            'Get-ContainerImage | Remove-ContainerImage'
+            '$null = Clear-ContainerStorage -Confirm:$false'
+        )
+        $random = [Random]::new()
+        foreach ($kill in 1..($env:CONTAINERS_TEST_LONG ? 60 : 3)) {
+            # In the short run what makes the shared copy, what is made of it, and what removes it.
+            $begin = $env:CONTAINERS_TEST_LONG ? $random.Next($steps.Count) : (1, 2, 5)[$kill - 1]
+            Stop-Worker (Start-Circle $steps $begin place) $random.Next($env:CONTAINERS_TEST_LONG ? 500 : 200) "kill $kill"
+            foreach ($image in Get-ContainerImage -ErrorAction Stop) { (Test-ContainerImage $image -ErrorAction Stop).IsComplete | Should -BeTrue -Because "kill ${kill}: $image is listed" }
+            Get-Container -ErrorAction Stop | Remove-Container -ErrorAction Stop
+            Get-ContainerSnapshot [st] -ErrorAction Stop | Remove-ContainerSnapshot -ErrorAction Stop
+            $null = Import-ContainerImage "$folder/two.tar" -ErrorAction Stop
+            Invoke-Container -Image two:1 -Remove -- sh -c $shows | Should -Be $shown -Because "kill $kill"
+        }
     }
 
     It 'is empty at the end' -Skip:([bool] $Without) {
