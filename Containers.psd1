@@ -28,6 +28,7 @@
         'Compare-Container'
         'Connect-ContainerRegistry'
         'Disconnect-ContainerRegistry'
+        'Debug-ContainerShim'
         'Dismount-CgroupHierarchy'
         'Dismount-ContainerImage'
         'Dismount-ContainerSnapshot'

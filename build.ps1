@@ -4,7 +4,7 @@
 Builds, shows, tests, measures or packs the module. The steps stand in steps.sh.
 #>
 param(
-    [ValidateSet('Build', 'Demo', 'Test', 'Bench', 'Pack', 'Vm')]
+    [ValidateSet('Build', 'Demo', 'Test', 'Bench', 'Soak', 'Pack', 'Vm')]
     [string] $Task = 'Build',
 
     # The long tests at full size.

@@ -14,9 +14,10 @@ steps_of() {
         demo)  echo $build samples demo ;;
         test)  echo $build samples tests clear-results test-units test-runtime test-pester summary ;;
         bench) echo $build bench ;;
+        soak)  echo $build soak ;;
         pack)  echo $build pack ;;
         vm)    echo tools helper tests vm ;;
-        *) echo "unknown task '$1': build, demo, test, bench, pack, vm" >&2; return 2 ;;
+        *) echo "unknown task '$1': build, demo, test, bench, soak, pack, vm" >&2; return 2 ;;
     esac
 }
 
@@ -242,6 +243,12 @@ step_bench() {
     CONTAINERS_TEST_LONG=$long dotnet .build/bin/Containers.Bench/release/Containers.Bench.dll "$module" "$(find_pwsh || true)"
     # Of a large image: minutes, and 60 GB for that long; fewer figures and files take less.
     if [ -n "$long" ] && find_pwsh >/dev/null; then dotnet .build/bin/Containers.Bench/release/Containers.Bench.dll "$module" "$(find_pwsh)" "${BENCH_FOLDER:-/var/tmp}" "${BENCH_FIGURES:-all}" "${BENCH_FILES:-100000}"; fi
+}
+
+step_soak() {
+    [ "$(id -u)" = 0 ] || { say "soak runs containers and needs root: sudo ./bootstrap.sh soak" >&2; return 1; }
+    local pwsh; pwsh=$(find_pwsh) || { say "soak needs pwsh" >&2; return 1; }
+    "$pwsh" -NoProfile -NonInteractive -File tests/soak/soak.ps1 -ModulePath "$module" -Seconds "${CONTAINERS_SOAK_SECONDS:-600}"
 }
 
 # ---- tests ---------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         string? clash = Detach && Remove ? "-Detach and -Remove exclude each other: who removes the container when nobody waits for it?"
             : Detach && (AsByteStream || MyInvocation.ExpectingInput) ? "-Detach leaves the program alone: there is neither input nor output."
             : AsByteStream && PassThru ? "-AsByteStream and -PassThru exclude each other: the result has its output as text."
+            : RestartPolicy is not (null or "no") && !Detach ? "-RestartPolicy needs -Detach: whoever waits for a program waits for one run of it."
             : Interactive && !MyInvocation.ExpectingInput && !Detach ? "-Interactive needs input from the pipeline here: the terminal cannot be handed over yet."
             : null;
         if (clash is not null)

@@ -75,6 +75,34 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
     public string? LogUri { get; set; }
 
     [Parameter]
+    public string? RestartPolicy { get; set; }
+
+    [Parameter]
+    public string[]? HealthCommand { get; set; }
+
+    [Parameter]
+    [Span]
+    public TimeSpan? HealthInterval { get; set; }
+
+    [Parameter]
+    [Span]
+    public TimeSpan? HealthTimeout { get; set; }
+
+    [Parameter]
+    [Span]
+    public TimeSpan? HealthStartPeriod { get; set; }
+
+    [Parameter]
+    [ValidateRange(1, 1000)]
+    public int? HealthRetries { get; set; }
+
+    [Parameter]
+    public ContainerHealthAction? HealthOnFailure { get; set; }
+
+    [Parameter]
+    public SwitchParameter NoHealthCheck { get; set; }
+
+    [Parameter]
     [ArgumentCompleter(typeof(SignalCompleter))]
     public string? StopSignal { get; set; }
 
@@ -110,6 +138,14 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
         options.RedirectStandardError = RedirectStandardError is null ? null : HostPath(RedirectStandardError);
         options.NullIO = NullIO;
         options.LogUri = LogUri;
+        options.RestartPolicy = RestartPolicy;
+        options.HealthCommand = HealthCommand;
+        options.HealthInterval = HealthInterval;
+        options.HealthTimeout = HealthTimeout;
+        options.HealthStartPeriod = HealthStartPeriod;
+        options.HealthRetries = HealthRetries;
+        options.HealthOnFailure = HealthOnFailure;
+        options.NoHealthCheck = NoHealthCheck;
         options.StopSignal = StopSignal;
         options.StopTimeoutSec = StopTimeoutSec;
         return options;

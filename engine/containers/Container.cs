@@ -25,7 +25,7 @@ public sealed class Container
     /// <summary>The state of its task when this object was made, <see cref="ContainerTaskState.None"/> without one.</summary>
     public ContainerTaskState State { get; init; }
 
-    /// <summary>Always <c>no</c> so far: other policies are refused.</summary>
+    /// <summary><c>no</c>, <c>on-failure[:N]</c>, <c>always</c> or <c>unless-stopped</c>.</summary>
     public string RestartPolicy { get; init; } = "no";
 
     /// <summary>The bundle folder that it was made from; null for the other kinds.</summary>
@@ -67,4 +67,7 @@ public enum ContainerTaskState
     Running,
     Paused,
     Stopped,
+
+    /// <summary>Its program has ended, and its restart policy starts it again soon.</summary>
+    Restarting,
 }

@@ -148,8 +148,28 @@ public sealed class ContainerCreateOptions
     /// <summary><c>none:</c> keeps no log; null keeps it in the store. Other kinds are refused.</summary>
     public string? LogUri { get; set; }
 
-    /// <summary><c>no</c>; others are refused until the shim restarts tasks.</summary>
+    /// <summary><c>no</c> (also where null), <c>on-failure[:N]</c>, <c>always</c> or <c>unless-stopped</c>: whether the shim starts the program again when it has ended.</summary>
     public string? RestartPolicy { get; set; }
+
+    /// <summary>A program and its arguments, or one line for <c>/bin/sh -c</c>; null for what the image says.</summary>
+    public IReadOnlyList<string>? HealthCommand { get; set; }
+
+    /// <summary>From the end of one check to the next, and before the first; 30 s by default.</summary>
+    public TimeSpan? HealthInterval { get; set; }
+
+    /// <summary>A check that takes longer is killed, and has failed; 30 s by default.</summary>
+    public TimeSpan? HealthTimeout { get; set; }
+
+    /// <summary>How long after the start failures do not count; 0 by default.</summary>
+    public TimeSpan? HealthStartPeriod { get; set; }
+
+    /// <summary>Failures in a row before the task is unhealthy; 3 by default.</summary>
+    public int? HealthRetries { get; set; }
+
+    public ContainerHealthAction? HealthOnFailure { get; set; }
+
+    /// <summary>The image's check is not run.</summary>
+    public bool NoHealthCheck { get; set; }
 
     /// <summary>Name, with or without <c>SIG</c>, or number; <c>SIGTERM</c> by default.</summary>
     public string? StopSignal { get; set; }

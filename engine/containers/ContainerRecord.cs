@@ -39,6 +39,9 @@ sealed class ContainerRecord
     public required string Runtime { get; set; }
     public Dictionary<string, string> Labels { get; set; } = [];
     public string RestartPolicy { get; set; } = "no";
+    /// <summary>Null for none.</summary>
+    public HealthRecord? Health { get; set; }
+
     public string StopSignal { get; set; } = "SIGTERM";
     public double StopTimeoutSec { get; set; } = 10;
     public bool Stdin { get; set; }
@@ -91,6 +94,10 @@ sealed class ContainerRecord
         record.unread = content.AsMemory(found);
         return record;
     }
+
+    /// <summary>The shim may make a further run of it by itself.</summary>
+    [JsonIgnore]
+    public bool MayRestart => RestartPolicy != "no" || Health?.OnFailure == "restart";
 
     [JsonIgnore]
     public bool Terminal => Spec.Process?.Terminal == true;

@@ -29,6 +29,9 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string OverlayFolder(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "overlay");
     internal string Log(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "log");
 
+    /// <summary>There while the container has a task: <c>{}</c>, and its exit record once it has ended. It outlives the machine's restart.</summary>
+    internal string TaskMark(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "task.json");
+
     internal string RunNamespaceFolder(string ns) => Path.Combine(RunRoot, ns);
     internal string RunFolder(string ns, string id) => Path.Combine(RunRoot, ns, id);
     internal string RuntimeRoot(string ns) => Path.Combine(RunRoot, ns, ".runtime");

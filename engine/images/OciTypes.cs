@@ -71,6 +71,17 @@ sealed class ImageRunRecord
     [JsonPropertyName("WorkingDir")] public string? WorkingDir { get; set; }
     [JsonPropertyName("Labels")] public Dictionary<string, string>? Labels { get; set; }
     [JsonPropertyName("StopSignal")] public string? StopSignal { get; set; }
+    [JsonPropertyName("Healthcheck")] public ImageHealthRecord? Healthcheck { get; set; }
+}
+
+/// <summary>Docker's health check; times in nanoseconds, 0 for the default.</summary>
+sealed class ImageHealthRecord
+{
+    [JsonPropertyName("Test")] public List<string>? Test { get; set; }
+    [JsonPropertyName("Interval")] public long? Interval { get; set; }
+    [JsonPropertyName("Timeout")] public long? Timeout { get; set; }
+    [JsonPropertyName("StartPeriod")] public long? StartPeriod { get; set; }
+    [JsonPropertyName("Retries")] public int? Retries { get; set; }
 }
 
 sealed class RootfsRecord

@@ -86,13 +86,26 @@ public sealed partial class ContainerCgroups
         using var held = engine.Containers.LockAsync(ns, id, cancel).GetAwaiter().GetResult();
         var record = engine.Containers.Load(ns, id);
         RecordedLimits.Merge(record, plan.Change, Host);
+        RefuseForRestarts(record);
         Write(plan);
-        try { engine.Containers.Replace(record); }
+        try
+        {
+            engine.Containers.Replace(record);
+            engine.Tasks.ChangeResources(record);
+        }
         catch
         {
             plan.Plan.RollBack();
             throw;
         }
+    }
+
+    /// <summary>The shim makes further runs from the bundle alone: values that only the engine writes would be missing from the second on.</summary>
+    internal static void RefuseForRestarts(ContainerRecord record)
+    {
+        if (!record.MayRestart || record.CgroupValues.Count == 0) { return; }
+        throw new ContainerException(ErrorIds.NotSupported, $"Container '{record.Id}' may be started again by its shim, and has values of control group files set by name ({string.Join(", ", record.CgroupValues.Keys)}), which a further run would not have on a host with v1 controllers. Use the other parameters of Set-CgroupLimit, or no restart policy.",
+            record.Id, ContainerErrorCategory.NotImplemented);
     }
 
     /// <summary>Sets what a container's record has beyond its spec, once the group of a new task is there.</summary>

@@ -46,7 +46,8 @@ static class RecordBuilder
             Layers = image?.Layers.ToList(),
             Runtime = runtime,
             Labels = new Dictionary<string, string>(o.Label ?? new Dictionary<string, string>()),
-            RestartPolicy = RestartPolicy(o.RestartPolicy),
+            RestartPolicy = Restarts(o, spec, joins),
+            Health = HealthRecord.Of(o, image?.Settings.Healthcheck),
             StopSignal = Signals.Name(ContainerSignal.Parse(o.StopSignal ?? "SIGTERM")),
             StopTimeoutSec = StopTimeout(o.StopTimeoutSec),
             Stdin = o.Interactive && stdin is null,
@@ -195,9 +196,18 @@ static class RecordBuilder
         static string? Absolute(string name, string? path) => path is null || path.StartsWith('/') ? path : throw ResourceSpec.Bad(name, path, "it is an absolute path");
     }
 
-    static string RestartPolicy(string? policy) => policy is null || policy.Equals("no", StringComparison.OrdinalIgnoreCase) ? "no"
-        : throw new ContainerException(ErrorIds.NotSupported, $"The restart policy '{policy}' does not exist yet: nothing restarts a task by itself. Use 'no'.",
-            policy, ContainerErrorCategory.NotImplemented);
+    // A further run is made without us: what a joined namespace's path means by then is not known.
+    static string Restarts(ContainerCreateOptions o, Spec spec, Dictionary<string, string> joins)
+    {
+        var policy = RestartPolicy.Parse(o.RestartPolicy);
+        var joined = joins.Count > 0 || spec.Linux?.Namespaces?.Any(one => one.Path?.StartsWith("/proc/", StringComparison.Ordinal) == true) == true;
+        if (joined && (policy.Kind != "no" || o.HealthOnFailure == ContainerHealthAction.Restart))
+        {
+            throw new ContainerException(ErrorIds.NotSupported, $"A restart by policy or health and a namespace of another container or process exclude each other: that process may have ended, and its number may be another's, when the program is started again. Keep the namespace with New-Namespace and give its path.",
+                policy.ToString(), ContainerErrorCategory.NotImplemented);
+        }
+        return policy.ToString();
+    }
 
     static bool KeepLog(string? uri) => uri switch
     {

@@ -21,13 +21,26 @@ public sealed class ContainerTask
 
     public bool OomKilled { get; init; }
 
-    /// <summary>Why it is stopped: <c>Exited</c>, or <c>ShimLost</c> when the shim died and nobody saw the exit.</summary>
+    /// <summary>Why it is stopped: <c>Exited</c>, <c>OomKilled</c>, <c>NotStarted</c>; <c>ShimLost</c> when the shim died and nobody saw the exit,
+    /// <c>HostRestarted</c> when the machine went down under it.</summary>
     public string? StoppedReason { get; init; }
 
     public DateTimeOffset? CreatedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; init; }
     public IReadOnlyList<ContainerExec> Execs { get; init; } = [];
+
+    /// <summary>How often the restart policy has started the program again.</summary>
+    public int RestartCount { get; init; }
+
+    /// <summary>When it will be started again, while the state is <see cref="ContainerTaskState.Restarting"/>; <see cref="ExitCode"/> and the like are those of the last run then.</summary>
+    public DateTimeOffset? NextRestartAt { get; init; }
+
+    /// <summary>Null for a task without a health check.</summary>
+    public ContainerHealth? Health { get; init; }
+
+    /// <summary>Bytes of output that the log could not take because its disk was full. The program was not held up.</summary>
+    public long DroppedLogBytes { get; init; }
 
     public override string ToString() => ContainerId;
 }
@@ -63,7 +76,7 @@ public sealed class ContainerRunResult
     public int? Signal { get; init; }
     public bool OomKilled { get; init; }
 
-    /// <summary><c>Exited</c>, or <c>ShimLost</c> when the exit code is unknown.</summary>
+    /// <summary><c>Exited</c>, <c>OomKilled</c>, <c>NotStarted</c>; <c>ShimLost</c> or <c>HostRestarted</c> when the exit code is unknown.</summary>
     public string? StoppedReason { get; init; }
 
     /// <summary>From start to end; null when the program never started or the end is unknown.</summary>

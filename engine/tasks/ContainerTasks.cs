@@ -11,7 +11,7 @@ public sealed partial class ContainerTasks
     {
         this.engine = engine;
         paths = engine.Paths;
-        files = new TaskFiles(paths, engine.Containers);
+        files = new TaskFiles(paths, engine.Containers, IsFrozen);
     }
 
     /// <summary>The task of a container.</summary>
@@ -26,7 +26,9 @@ public sealed partial class ContainerTasks
     public IEnumerable<ContainerTask> List(string? containerNamespace = null)
     {
         var ns = engine.NamespaceOr(containerNamespace);
-        foreach (var id in ContainerStore.ChildNames(paths.RunNamespaceFolder(ns)))
+        var ids = new SortedSet<string>(ContainerStore.ChildNames(paths.RunNamespaceFolder(ns)), StringComparer.Ordinal);
+        ids.UnionWith(engine.Containers.ListIds(ns));
+        foreach (var id in ids)
         {
             if (files.Read(ns, id) is { } truth) { yield return truth.Task; }
         }

@@ -43,6 +43,7 @@ public sealed partial class ContainerTasks
         foreach (var (type, other) in record.Joins) { Join(spec, type, ns, other); }
         NamespaceSpec.Recheck(spec, record.PathIds);
         ContainerCgroups.RefuseShared(record);
+        ContainerCgroups.RefuseForRestarts(record);
         ImageVolumes.Place(record, paths.ContainerFolder(ns, id));
         // The shim mounts the root there, in its own mount namespace.
         (spec.Root ??= new Root()).Path = "rootfs";
@@ -56,6 +57,8 @@ public sealed partial class ContainerTasks
         }
         try
         {
+            // Not synced: who starts a container is not to wait for a disk, so a power cut within the kernel's time of writing back (about 30 s) forgets the task.
+            Write(paths.TaskMark(ns, id), "{}"u8.ToArray());
             if (spec.Linux?.Namespaces?.Any(one => one.Type == "user") == true) { LetPass(paths.RunRoot, paths.RunNamespaceFolder(ns), folder); }
             Folders.Make(Path.Combine(folder, "rootfs"));
             Write(Path.Combine(folder, "config.json"), OciJson.WriteSpec(spec));
@@ -125,6 +128,30 @@ public sealed partial class ContainerTasks
             Stderr = record.Stderr,
             StdinPath = record.StdinPath,
             Plain = record.Spec.Hooks is null && string.IsNullOrEmpty(record.Spec.Linux?.Seccomp?.ListenerPath),
+            RestartPolicy = Containers.RestartPolicy.Parse(record.RestartPolicy).Kind,
+            RestartLimit = Containers.RestartPolicy.Parse(record.RestartPolicy).Limit,
+            Health = HealthOrder(record),
+            EndRecord = paths.TaskMark(record.Namespace, record.Id),
+        };
+    }
+
+    static HealthOrder? HealthOrder(ContainerRecord record)
+    {
+        if (record.Health is not { } health) { return null; }
+        var program = Program(record.Spec.Process!, new ContainerExecOptions { ArgumentList = health.Command }, pid: 0);
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer)) { OciJson.Write(writer, program); }
+        using var process = JsonDocument.Parse(buffer.ToArray());
+        return new HealthOrder
+        {
+            Process = process.RootElement.Clone(),
+            Interval = health.Interval,
+            Timeout = health.Timeout,
+            StartPeriod = health.StartPeriod,
+            Retries = health.Retries,
+            OnFailure = health.OnFailure,
+            StopSignal = ContainerSignal.Parse(record.StopSignal),
+            StopTimeout = (int)Math.Min(record.StopTimeoutSec * 1000, int.MaxValue),
         };
     }
 

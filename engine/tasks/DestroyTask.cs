@@ -24,12 +24,13 @@ public sealed partial class ContainerTasks
         var truth = files.Read(ns, id);
         if (truth is null) { return; }
         var record = engine.Containers.Load(ns, id);
-        var runs = truth.Task.State is ContainerTaskState.Running or ContainerTaskState.Paused;
+        var runs = truth.Task.State is ContainerTaskState.Running or ContainerTaskState.Paused or ContainerTaskState.Restarting;
         if (runs && !force) { throw ShimErrors.ToException("TaskRunning", "", id); }
 
-        // The shim ends its task best: it tells every client, and leaves nothing behind.
-        if (truth.ShimLives && truth.Exit is null) { await ShutDownAsync(ns, id, cancel).ConfigureAwait(false); }
-        if (truth.ShimLives) { await Waiting.ForProcessAsync(truth.Record!.ShimPid, truth.Record.ShimStartTime, ShimEnds, cancel).ConfigureAwait(false); }
+        // The shim ends its task best: it tells every client, and leaves nothing behind. One that is still creating listens to nobody.
+        var listens = truth.ShimLives && truth.Task.State != ContainerTaskState.Creating;
+        if (listens && truth.Exit is null) { await ShutDownAsync(ns, id, cancel).ConfigureAwait(false); }
+        if (listens) { await Waiting.ForProcessAsync(truth.Record!.ShimPid, truth.Record.ShimStartTime, ShimEnds, cancel).ConfigureAwait(false); }
         await DestroyAsync(record, null).ConfigureAwait(false);
     }
 
@@ -49,6 +50,13 @@ public sealed partial class ContainerTasks
     /// that its work was done already: after a clean end this only removes the folder.
     /// </summary>
     async Task DestroyAsync(ContainerRecord record, string? runtime)
+    {
+        await EndAsync(record, runtime).ConfigureAwait(false);
+        RemoveFolders(record.Namespace, record.Id);
+    }
+
+    /// <summary>Everything but the task's folder, which then tells of a task whose end nobody saw.</summary>
+    async Task EndAsync(ContainerRecord record, string? runtime)
     {
         var (ns, id) = (record.Namespace, record.Id);
         // The shim first, or it would see its task die and write records meanwhile.
@@ -75,7 +83,6 @@ public sealed partial class ContainerTasks
             throw new ContainerException(ErrorIds.CgroupUnavailable, $"The control groups of container '{id}' could not be removed: {e.Message}. Try again with Remove-Container -Force.",
                 id, ContainerErrorCategory.ResourceBusy, e);
         }
-        RemoveFolders(ns, id);
     }
 
     static void RemoveGroup(ControlGroup group, string? parentsFrom)
@@ -86,7 +93,10 @@ public sealed partial class ContainerTasks
 
     void RemoveFolders(string ns, string id)
     {
+        // First the mark: one that is left without a folder says that the machine was restarted.
+        File.Delete(paths.TaskMark(ns, id));
         Folders.RemoveTree(paths.RunFolder(ns, id));
+        if (!Directory.Exists(paths.RunRoot)) { return; }
         using (FileLock.TakeFolder(paths.RunRoot))
         {
             // The runtime's root is one of two that may be left in an empty namespace folder.

@@ -16,13 +16,16 @@ public sealed partial class ContainerTasks
     {
         var ns = engine.NamespaceOr(containerNamespace);
         using var held = await engine.Containers.LockAsync(ns, id, cancel).ConfigureAwait(false);
-        var state = StateOf(ns, id);
-        if (state is ContainerTaskState.Running or ContainerTaskState.Paused)
+        var truth = files.Read(ns, id);
+        var state = truth?.Task.State ?? ContainerTaskState.None;
+        if (state is ContainerTaskState.Running or ContainerTaskState.Paused or ContainerTaskState.Restarting)
         {
             throw new ContainerException(ErrorIds.TaskRunning, $"The task of container '{id}' runs already.", id, ContainerErrorCategory.InvalidOperation);
         }
-        if (state == ContainerTaskState.Stopped) { await RemoveLockedAsync(ns, id, force: false, cancel).ConfigureAwait(false); }
-        var own = state is ContainerTaskState.None or ContainerTaskState.Stopped;
+        // With the lock in hand: whoever was creating it is gone, and so may be what it lacks. Without a shim nobody can start what was created.
+        var spent = state is ContainerTaskState.Stopped or ContainerTaskState.Creating || state == ContainerTaskState.Created && !truth!.ShimLives;
+        if (spent) { await RemoveLockedAsync(ns, id, force: true, cancel).ConfigureAwait(false); }
+        var own = state == ContainerTaskState.None || spent;
         if (own) { await CreateLockedAsync(ns, id, cancel).ConfigureAwait(false); }
         try
         {
@@ -46,7 +49,7 @@ public sealed partial class ContainerTasks
         {
             cancel.ThrowIfCancellationRequested();
             var truth = files.Read(ns, id) ?? throw Missing(ns, id);
-            if (truth.Task.State == ContainerTaskState.Stopped) { return Result(ns, id, truth.Exit); }
+            if (truth.Task.State == ContainerTaskState.Stopped) { return Result(ns, id, truth.Exit, truth.Task.StoppedReason); }
             if (truth.ShimLives)
             {
                 try
@@ -97,7 +100,14 @@ public sealed partial class ContainerTasks
             Waiting.Signal(truth.Record!.Pid, truth.Record.PidStartTime, signal);
             return;
         }
-        foreach (var pid in engine.Cgroups.ProcessesOf(engine.Containers.Load(ns, id)))
+        var record = engine.Containers.Load(ns, id);
+        // Also what is forked meanwhile, and what is frozen.
+        if (signal == Libc.SIGKILL && GroupOf(record) is { } group)
+        {
+            group.Kill();
+            return;
+        }
+        foreach (var pid in engine.Cgroups.ProcessesOf(record))
         {
             if (ProcessTruth.TryStat(pid, out _, out var started)) { Waiting.Signal(pid, started, signal); }
         }
@@ -112,14 +122,11 @@ public sealed partial class ContainerTasks
         var ns = engine.NamespaceOr(containerNamespace);
         var record = engine.Containers.Load(ns, id);
         var state = (files.Read(ns, id) ?? throw Missing(ns, id)).Task.State;
+        // Nothing runs that could be asked.
+        if (state is ContainerTaskState.Created or ContainerTaskState.Creating) { state = await EndUnstartedAsync(record, cancel).ConfigureAwait(false); }
         if (state == ContainerTaskState.Stopped) { return await WaitAsync(id, ns, cancel).ConfigureAwait(false); }
-        if (state is ContainerTaskState.Created or ContainerTaskState.Creating)
-        {
-            // Nothing runs that could be asked.
-            await ShutDownAsync(ns, id, cancel).ConfigureAwait(false);
-            return await WaitAsync(id, ns, cancel).ConfigureAwait(false);
-        }
 
+        if (record.MayRestart) { await UnlessEnded(EndRestartsAsync(ns, id, cancel)).ConfigureAwait(false); }
         var patience = timeout ?? TimeSpan.FromSeconds(record.StopTimeoutSec);
         if (patience > TimeSpan.Zero)
         {
@@ -139,18 +146,12 @@ public sealed partial class ContainerTasks
     }
 
     /// <summary>Freezes every process of the container.</summary>
-    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotRunning</c>, <c>TaskPaused</c>, <c>ShimLost</c>.</exception>
-    public async Task PauseAsync(string id, string? containerNamespace = null, CancellationToken cancel = default)
-    {
-        using var answer = await AskAsync(engine.NamespaceOr(containerNamespace), Names.Id(id), "pause", null, cancel).ConfigureAwait(false);
-    }
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotRunning</c>, <c>TaskPaused</c>.</exception>
+    public Task PauseAsync(string id, string? containerNamespace = null, CancellationToken cancel = default) => FreezeAsync(id, "pause", containerNamespace, cancel);
 
     /// <summary>Lets a paused task go on.</summary>
-    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotPaused</c>, <c>ShimLost</c>.</exception>
-    public async Task ResumeAsync(string id, string? containerNamespace = null, CancellationToken cancel = default)
-    {
-        using var answer = await AskAsync(engine.NamespaceOr(containerNamespace), Names.Id(id), "resume", null, cancel).ConfigureAwait(false);
-    }
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotPaused</c>.</exception>
+    public Task ResumeAsync(string id, string? containerNamespace = null, CancellationToken cancel = default) => FreezeAsync(id, "resume", containerNamespace, cancel);
 
     static async Task UnlessEnded(Task asked)
     {
@@ -184,14 +185,14 @@ public sealed partial class ContainerTasks
 
     internal static ExitRecord? Exit(JsonElement answer) => answer.Deserialize(TaskJson.Default.ExitRecord);
 
-    internal static ContainerRunResult Result(string ns, string id, ExitRecord? exit) => new()
+    internal static ContainerRunResult Result(string ns, string id, ExitRecord? exit, string? unseen = null) => new()
     {
         ContainerId = id,
         ContainerNamespace = ns,
         ExitCode = exit?.ExitCode,
         Signal = exit?.Signal,
         OomKilled = exit?.OomKilled ?? false,
-        StoppedReason = exit is null ? "ShimLost" : exit.Reason ?? "Exited",
+        StoppedReason = exit is null ? unseen ?? "ShimLost" : exit.Reason ?? "Exited",
         Duration = exit is { StartedAt: { } started, FinishedAt: { } finished } && finished >= started ? finished - started : null,
     };
 }

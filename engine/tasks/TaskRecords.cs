@@ -17,6 +17,29 @@ sealed class TaskRecord
     public DateTimeOffset? CreatedAt { get; set; }
     public DateTimeOffset? StartedAt { get; set; }
     public List<ExecRecord>? Execs { get; set; }
+    public long DroppedLogBytes { get; set; }
+    public int RestartCount { get; set; }
+    public DateTimeOffset? NextRestartAt { get; set; }
+
+    /// <summary>How the last run ended, while the next is awaited.</summary>
+    public ExitRecord? LastExit { get; set; }
+
+    public HealthState? Health { get; set; }
+}
+
+sealed class HealthState
+{
+    public string? Status { get; set; }
+    public int FailingStreak { get; set; }
+    public List<HealthRun>? Log { get; set; }
+}
+
+sealed class HealthRun
+{
+    public DateTimeOffset? StartedAt { get; set; }
+    public DateTimeOffset? FinishedAt { get; set; }
+    public int? ExitCode { get; set; }
+    public string? Output { get; set; }
 }
 
 sealed class ExecRecord
@@ -57,6 +80,22 @@ sealed class ShimOrders
     public required string? Stderr { get; set; }
     public required string? StdinPath { get; set; }
     public bool Plain { get; set; }
+    public required string EndRecord { get; set; }
+    public required string RestartPolicy { get; set; }
+    public required int RestartLimit { get; set; }
+    public HealthOrder? Health { get; set; }
+}
+
+sealed class HealthOrder
+{
+    public required JsonElement Process { get; set; }
+    public required int Interval { get; set; }
+    public required int Timeout { get; set; }
+    public required int StartPeriod { get; set; }
+    public required int Retries { get; set; }
+    public required string OnFailure { get; set; }
+    public required int StopSignal { get; set; }
+    public required int StopTimeout { get; set; }
 }
 
 sealed class ShimMount
@@ -86,4 +125,5 @@ sealed class ShimError
 [JsonSerializable(typeof(ExitRecord))]
 [JsonSerializable(typeof(ShimOrders))]
 [JsonSerializable(typeof(ShimAnswer))]
+[JsonSerializable(typeof(ContainerShimInside))]
 sealed partial class TaskJson : JsonSerializerContext;

@@ -40,6 +40,13 @@ sealed unsafe class Connection : Watched
         process.Attached.Add(this);
     }
 
+    /// <summary>Goes on with the task's next program.</summary>
+    public void MoveTo(ContainerProcess process)
+    {
+        AttachedTo = process;
+        process.Attached.Add(this);
+    }
+
     public override void Ready(uint events)
     {
         if ((events & Libc.EPOLLOUT) != 0) Push();

@@ -2,6 +2,8 @@ using System.Text.Json;
 
 namespace Psrun.Shim;
 
+delegate void OutputListener(ReadOnlySpan<byte> output);
+
 /// <summary>The init or an exec process: its pid, its streams, who is attached to it and who waits for it.</summary>
 sealed class ContainerProcess(Server server, string? execId)
 {
@@ -26,6 +28,8 @@ sealed class ContainerProcess(Server server, string? execId)
     public OutputStream? Stdout { get; private set; }
     public OutputStream? Stderr { get; private set; }
     public InputStream? Stdin { get; private set; }
+    /// <summary>Takes the output in place of log and clients.</summary>
+    public OutputListener? Listener { get; init; }
     public List<Connection> Attached { get; } = new();
     public List<(Connection Client, long Sequence)> Waiters { get; } = new();
     /// <summary>Reaped; its pid may already be another's.</summary>
@@ -57,6 +61,11 @@ sealed class ContainerProcess(Server server, string? execId)
 
     public void Deliver(bool error, ReadOnlySpan<byte> output)
     {
+        if (Listener is not null)
+        {
+            Listener(output);
+            return;
+        }
         long? offset = null;
         if (IsInit && server.Log is { } log)
         {
@@ -152,6 +161,9 @@ sealed class ContainerProcess(Server server, string? execId)
 
     public void MakeRecord(long oomKillsNow) =>
         Record = ExitRecord.Of(waitStatus, oomKillsNow > OomKillsBefore, Killed, StartedAt, finishedAt);
+
+    /// <summary>What is told of a task that ends without a run of its own.</summary>
+    public void Replace(ExitRecord record) => Record = record;
 
     /// <summary>Everyone who waited knows, and whoever asks now may.</summary>
     public bool Told { get; private set; }

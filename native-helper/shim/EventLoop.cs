@@ -28,6 +28,9 @@ sealed class EventLoop
     readonly epoll_event[] entries = new epoll_event[32];
     ulong lastKey;
 
+    /// <summary>How many things are to happen at a time.</summary>
+    public int Deadlines => deadlines.Count;
+
     public sealed class Deadline
     {
         internal long At;

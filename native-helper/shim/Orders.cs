@@ -5,6 +5,20 @@ namespace Psrun.Shim;
 /// <summary>One mount of <c>shim.json</c>.</summary>
 sealed record MountOrder(string Type, string Source, string Target, string[] Options);
 
+/// <summary>A health check of <c>shim.json</c>.</summary>
+sealed class HealthOrder
+{
+    public byte[] Process { get; set; } = [];
+    public int Interval { get; set; } = 30_000;
+    public int Timeout { get; set; } = 30_000;
+    public int StartPeriod { get; set; }
+    public int Retries { get; set; } = 3;
+    /// <summary><c>none</c>, <c>kill</c>, <c>restart</c> or <c>stop</c>.</summary>
+    public string OnFailure { get; set; } = "none";
+    public int StopSignal { get; set; } = Containers.Linux.Libc.SIGTERM;
+    public int StopTimeout { get; set; } = 10_000;
+}
+
 /// <summary>The shim's orders, docs/design.md <c>shim.json</c>. Unknown members are refused: an order that is not followed is worse than an error.</summary>
 sealed class Orders
 {
@@ -23,6 +37,15 @@ sealed class Orders
     public string? StdinPath { get; private set; }
     /// <summary>Nothing of the bundle's own is run or waited for while the container is made, started and deleted: it has no hooks and no listener for system calls.</summary>
     public bool Plain { get; private set; }
+    /// <summary>Where the exit record goes a second time, to outlive the machine's restart.</summary>
+    public string? EndRecord { get; private set; }
+
+    /// <summary><c>no</c>, <c>on-failure</c>, <c>always</c> or <c>unless-stopped</c>.</summary>
+    public string RestartPolicy { get; private set; } = "no";
+    /// <summary>How often <c>on-failure</c> starts it again; 0: without limit.</summary>
+    public int RestartLimit { get; private set; }
+
+    public HealthOrder? Health { get; private set; }
 
     const int LargestFile = 1 << 20;
 
@@ -77,6 +100,10 @@ sealed class Orders
                 case "stderr": o.StderrPath = reader.GetString(); break;
                 case "stdinPath": o.StdinPath = reader.GetString(); break;
                 case "plain": o.Plain = reader.GetBoolean(); break;
+                case "restartPolicy": o.RestartPolicy = reader.GetString() ?? "no"; break;
+                case "restartLimit": o.RestartLimit = reader.GetInt32(); break;
+                case "health": o.Health = ReadHealth(ref reader, path, json); break;
+                case "endRecord": o.EndRecord = reader.GetString(); break;
                 default: throw Bad(path, $"unknown member '{name}'");
             }
         }
@@ -92,8 +119,11 @@ sealed class Orders
         NeedPath("stdout", o.StdoutPath);
         NeedPath("stderr", o.StderrPath);
         NeedPath("stdinPath", o.StdinPath);
+        NeedPath("endRecord", o.EndRecord);
         NeedPath("cgroup", o.Cgroup);
         if (o.Cgroup is "/" || o.Cgroup?.EndsWith('/') == true) throw Bad(path, "cgroup is not the path of a group below the root");
+        if (o.RestartPolicy is not ("no" or "on-failure" or "always" or "unless-stopped")) throw Bad(path, $"restartPolicy '{o.RestartPolicy}' is none of no, on-failure, always, unless-stopped");
+        if (o.RestartLimit < 0 || o.RestartLimit > 0 && o.RestartPolicy != "on-failure") throw Bad(path, "restartLimit is a number from 0 on, and on-failure's alone");
         if (o.Terminal && (o.StdoutPath ?? o.StderrPath ?? o.StdinPath) is not null) throw Bad(path, "a terminal and redirections exclude each other");
         return o;
 
@@ -103,6 +133,40 @@ sealed class Orders
             if (value.Length == 0 || value[0] != '/' || value.Contains('\0') || value.Contains("/../") || value.EndsWith("/.."))
                 throw Bad(path, $"{name} is not an absolute path without '..'");
         }
+    }
+
+    static HealthOrder? ReadHealth(ref Utf8JsonReader reader, string path, byte[] json)
+    {
+        if (reader.TokenType == JsonTokenType.Null) return null;
+        if (reader.TokenType != JsonTokenType.StartObject) throw Bad(path, "health is not an object");
+        var health = new HealthOrder();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            string name = reader.GetString()!;
+            reader.Read();
+            switch (name)
+            {
+                case "process":
+                    if (reader.TokenType != JsonTokenType.StartObject) throw Bad(path, "health.process is not an object");
+                    int start = (int)reader.TokenStartIndex;
+                    reader.Skip();
+                    health.Process = json[start..(int)reader.BytesConsumed];
+                    break;
+                case "interval": health.Interval = reader.GetInt32(); break;
+                case "timeout": health.Timeout = reader.GetInt32(); break;
+                case "startPeriod": health.StartPeriod = reader.GetInt32(); break;
+                case "retries": health.Retries = reader.GetInt32(); break;
+                case "onFailure": health.OnFailure = reader.GetString() ?? "none"; break;
+                case "stopSignal": health.StopSignal = reader.GetInt32(); break;
+                case "stopTimeout": health.StopTimeout = reader.GetInt32(); break;
+                default: throw Bad(path, $"unknown member 'health.{name}'");
+            }
+        }
+        if (health.Process.Length == 0) throw Bad(path, "health without process");
+        if (health.Interval < 1 || health.Timeout < 1 || health.StartPeriod < 0 || health.Retries < 1 || health.StopTimeout < 0 || health.StopSignal is < 1 or > 64)
+            throw Bad(path, "a number of health is out of range");
+        if (health.OnFailure is not ("none" or "kill" or "restart" or "stop")) throw Bad(path, $"health.onFailure '{health.OnFailure}' is none of none, kill, restart, stop");
+        return health;
     }
 
     static MountOrder[] ReadMounts(ref Utf8JsonReader reader, string path)

@@ -153,6 +153,13 @@ static class Requests
             case "resume":
                 server.Resume(client, q.Sequence);
                 break;
+            case "debug":
+                client.Answer(q.Sequence, server.WriteDebug);
+                break;
+            case "end-restarts":
+                server.EndRestarts();
+                client.Answer(q.Sequence);
+                break;
             case "shutdown":
                 server.Shutdown(client, q.Sequence, q.Kill);
                 break;

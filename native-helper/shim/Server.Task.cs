@@ -7,13 +7,15 @@ namespace Psrun.Shim;
 sealed partial class Server
 {
     /// <summary>How long runtime calls that are under way may hold up the task's end.</summary>
-    const int CallsMilliseconds = 5000;
+    const int CallsMilliseconds = 5000, DroppedMilliseconds = 1000;
 
     TaskState state = TaskState.Creating;
     Containers.Linux.Cgroups.ControlGroup? initGroup;
     bool initOwnsPidNamespace, starting, ending, recorded, deleting, deleted, removed;
     int? initStatus;
     ulong? shimStartTime;
+    long droppedTold;
+    bool tellingDropped;
     EventLoop.Deadline? callsDeadline;
     // Verbs that change the state, one after another.
     readonly Queue<Action> changes = new();
@@ -39,6 +41,7 @@ sealed partial class Server
 
     void WriteTask()
     {
+        droppedTold = Log?.Dropped ?? 0;
         try
         {
             Files.Replace("task.json", Json.Object(WriteTaskMembers));
@@ -57,7 +60,7 @@ sealed partial class Server
         w.WriteString("namespace", orders.Namespace);
         w.WriteString("state", state switch
         {
-            TaskState.Created => "created", TaskState.Running => "running", TaskState.Paused => "paused", TaskState.Stopped => "stopped", _ => "creating",
+            TaskState.Created => "created", TaskState.Running => "running", TaskState.Paused => "paused", TaskState.Restarting => "restarting", TaskState.Stopped => "stopped", _ => "creating",
         });
         w.WriteNumber("pid", init.Pid);
         w.WriteNumber("pidStartTime", init.StartTime);
@@ -69,13 +72,27 @@ sealed partial class Server
         foreach (ContainerProcess exec in execs)
             if (exec.Pid > 0) exec.WriteExec(w);
         w.WriteEndArray();
+        w.WriteNumber("droppedLogBytes", Log?.Dropped ?? 0);
+        WriteRestarts(w);
+        WriteHealth(w);
+    }
+
+    /// <summary>A disk that stays full changes the count with every line: a record each second is enough.</summary>
+    void TellDropped()
+    {
+        if (tellingDropped || Log is null || Log.Dropped == droppedTold || state is TaskState.Creating or TaskState.Stopped) return;
+        tellingDropped = true;
+        Loop.After(DroppedMilliseconds, () =>
+        {
+            tellingDropped = false;
+            if (!finished) WriteTask();
+        });
     }
 
     public void WriteState(Utf8JsonWriter w)
     {
         WriteTaskMembers(w);
-        w.WriteNumber("droppedLogBytes", Log?.Dropped ?? 0);
-        if (!recorded) return;
+        if (!recorded || state == TaskState.Restarting) return;
         w.WriteStartObject("exit");
         init.Record!.Write(w);
         w.WriteEndObject();
@@ -118,9 +135,11 @@ sealed partial class Server
                 if (succeeded)
                 {
                     init.StartedAt = before;
+                    runBegan = Environment.TickCount64;
                     if (!ending) state = TaskState.Running;
                     WriteTask();
                     client.Answer(sequence, w => Json.WriteTime(w, "startedAt", before));
+                    BeginHealth();
                 }
                 else client.Fail(sequence, "RuntimeFailed", words);
                 if (initStatus is { } status) EndTask(status);
@@ -138,7 +157,7 @@ sealed partial class Server
 
     void NeedRunning()
     {
-        if (ending || initStatus is not null || state is TaskState.Created or TaskState.Creating or TaskState.Stopped)
+        if (ending || initStatus is not null || state is not (TaskState.Running or TaskState.Paused))
             throw new ShimException("TaskNotRunning", $"the task is {(ending || initStatus is not null ? "stopped" : StateWord())}");
     }
 
@@ -230,6 +249,8 @@ sealed partial class Server
 
     public void Shutdown(Connection client, long sequence, bool kill)
     {
+        if (state == TaskState.Restarting && !kill) throw new ShimException("TaskRunning", "the task is about to be started again");
+        if (kill) EndRestarts();
         if (init.Alive)
         {
             if (!kill) throw new ShimException("TaskRunning", "the task's init lives");
@@ -245,6 +266,7 @@ sealed partial class Server
     {
         init.End(status);
         initStatus = status;
+        EndHealth();
         // The answer to `start` comes before the news of the end.
         if (!starting) EndTask(status);
     }
@@ -285,16 +307,20 @@ sealed partial class Server
 
     public void ProcessDrained(ContainerProcess process)
     {
+        if (process == check)
+        {
+            CheckDrained(process);
+            return;
+        }
         process.MakeRecord(Cgroups.OomKills(initGroup));
-        string path = process.IsInit ? "exit.json" : $"execs/{process.ExecId}/exit.json";
-        try
+        if (process.IsInit && GoesOn(process.Record!))
         {
-            Files.Replace(path, Json.Object(process.Record!.Write));
+            recorded = true;
+            init.CloseStreams();
+            if (ending) GoOnEnding();
+            return;
         }
-        catch (ShimException e)
-        {
-            Complain(e.Message);
-        }
+        WriteRecord(process);
         if (process.IsInit)
         {
             recorded = true;
@@ -307,6 +333,20 @@ sealed partial class Server
             ForgetOldExecs();
         }
         if (ending) GoOnEnding();
+    }
+
+    void WriteRecord(ContainerProcess process)
+    {
+        byte[] record = Json.Object(process.Record!.Write);
+        foreach (string? path in process.IsInit ? ["exit.json", orders.EndRecord] : new string?[] { $"execs/{process.ExecId}/exit.json" })
+            try
+            {
+                if (path is not null) Files.Replace(path, record);
+            }
+            catch (ShimException e)
+            {
+                Complain(e.Message);
+            }
     }
 
     /// <summary>Called after whatever the end may have waited for; does the next step when its time has come.</summary>
@@ -356,6 +396,11 @@ sealed partial class Server
 
     void Stopped()
     {
+        if (state == TaskState.Restarting)
+        {
+            BackOff();
+            return;
+        }
         state = TaskState.Stopped;
         WriteTask();
         removed = connections.Exists(c => c.Removes);
@@ -371,6 +416,7 @@ sealed partial class Server
         if (finished) return;
         finished = true;
         Sys.Unlink("shim.sock");
+        Sys.Unlink("health.json");
         foreach (Connection client in connections.ToArray()) client.Close();
         // With all threads out of a group takes a lock that waits for an RCU grace period.
         if (!removed) LeaveCgroup();

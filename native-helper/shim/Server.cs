@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Psrun.Shim;
 
-enum TaskState { Creating, Created, Running, Paused, Stopped }
+enum TaskState { Creating, Created, Running, Paused, Restarting, Stopped }
 
 /// <summary>
 /// The shim itself: one thread, one loop. This file has its life from the first line to the answer to the launcher, and the children;
@@ -20,7 +20,7 @@ sealed partial class Server
 
     readonly Orders orders;
     readonly int nothing;
-    readonly ContainerProcess init;
+    ContainerProcess init;
     readonly Dictionary<int, RuntimeCall> calls = new();
     readonly Dictionary<int, int> unclaimed = new();
     readonly List<Connection> connections = new();
@@ -47,6 +47,7 @@ sealed partial class Server
         {
             OutputStream.Rest();
             Log?.Rest();
+            TellDropped();
             if (GC.GetAllocatedBytesForCurrentThread() - allocatedBefore > AllocatedBetweenTrims) Trim();
         };
         Loop.Failed = HandlerFailed;
@@ -103,6 +104,8 @@ sealed partial class Server
         signals = new Watch(Sys.Above(signalFd), _ => TakeSignals()).Opened();
         Loop.Add(signals, Libc.EPOLLIN);
 
+        // From here on a reader sees who is at work, also when whoever asked for the task is gone.
+        WriteTask();
         foreach (MountOrder order in orders.Mounts) Mounts.Make(order);
         if (!Processes.OwnProgram.CoverReadOnly(orders.Runtime)) Complain($"{orders.Runtime} could not be covered by a read-only mount of itself");
         if (orders.Log is not null) Log = new LogWriter(orders.Log, Complain);
@@ -115,7 +118,7 @@ sealed partial class Server
     {
         string pidFile = RunDirectory + "/init.pid";
         Sys.Unlink(pidFile);
-        var stdio = Stdio.Open(this, orders.Terminal, orders.Stdin, orders.StdinPath, orders.StdoutPath, orders.StderrPath, nothing);
+        var stdio = Stdio.Open(this, orders.Terminal, orders.Stdin, orders.StdinPath, orders.StdoutPath, orders.StderrPath, nothing, empty: restarts == 0);
         runtimeHasIt = true;
         try
         {
@@ -144,13 +147,19 @@ sealed partial class Server
             initOwnsPidNamespace = OwnsPidNamespace(pid);
             stdio.GiveTo(init);
             init.OomKillsBefore = Cgroups.OomKills(initGroup);
-            state = TaskState.Created;
+            if (state != TaskState.Restarting) state = TaskState.Created;
             WriteTask();
         }
         catch (ShimException e)
         {
             stdio.Dispose();
-            Abandon(e);
+            if (state == TaskState.Restarting) RestartFailed(e.Message);
+            else Abandon(e);
+            return;
+        }
+        if (state == TaskState.Restarting)
+        {
+            StartAgain();
             return;
         }
         if (Sys.HungUp(launcher!.Fd))
@@ -276,6 +285,7 @@ sealed partial class Server
             if (pid <= 0) break;
             if (calls.Remove(pid, out RuntimeCall? call)) CallEnded(call, status);
             else if (init.Alive && pid == init.Pid) InitEnded(status);
+            else if (check is { Alive: true } && pid == check.Pid) CheckExited(check, status);
             else if (FindExec(pid) is { } exec) ExecEnded(exec, status);
             else if (AnyAdopting() && unclaimed.Count < MostUnclaimed) unclaimed[pid] = status;
         }

@@ -16,10 +16,13 @@ sealed class Stdio : IDisposable
     public (int In, int Out, int Error)? Container { get; private set; }
     public string? ConsolePath { get; private set; }
 
+    /// <param name="empty">Files that take output are emptied first.</param>
     /// <exception cref="ShimException">FileFailed: a redirection cannot be opened.</exception>
-    public static Stdio Open(Server server, bool terminal, bool input, string? inputPath, string? outputPath, string? errorPath, int nothing)
+    public static Stdio Open(Server server, bool terminal, bool input, string? inputPath, string? outputPath, string? errorPath, int nothing, bool empty = true)
     {
         var s = new Stdio();
+        // A program that is started again goes on in the same file.
+        int write = Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND | (empty ? Libc.O_TRUNC : 0);
         try
         {
             if (terminal)
@@ -31,11 +34,11 @@ sealed class Stdio : IDisposable
             if (inputPath is not null) stdin = s.File(inputPath, Libc.O_RDONLY);
             else if (input) (stdin, s.shimInput) = s.Keep(Sys.Pipe(), true);
 
-            if (outputPath is not null) stdout = s.File(outputPath, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_APPEND);
+            if (outputPath is not null) stdout = s.File(outputPath, write);
             else (stdout, s.shimOutput) = s.Keep(Sys.Pipe(), false);
 
             if (errorPath is not null && errorPath == outputPath) stderr = stdout;
-            else if (errorPath is not null) stderr = s.File(errorPath, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_TRUNC | Libc.O_APPEND);
+            else if (errorPath is not null) stderr = s.File(errorPath, write);
             else (stderr, s.shimError) = s.Keep(Sys.Pipe(), false);
             s.Container = (stdin, stdout, stderr);
             return s;

@@ -86,6 +86,7 @@ sealed unsafe class InputStream(Server server, ContainerProcess process, bool te
     bool closing;
 
     public bool Closed { get; private set; }
+    public int WaitingBytes => waiting.Length;
     public bool Full => !Closed && waiting.Length > High;
 
     public void Open(int fd)

@@ -3,7 +3,7 @@ BeforeDiscovery {
     $manifest = Import-PowerShellDataFile "$(Get-ModulePath)/Containers.psd1"
     $commands = $manifest.CmdletsToExport | ForEach-Object { @{ Name = $_ } }
     $giving = $commands | Where-Object { $_.Name -notmatch '^(Remove|Send)-' }
-    $changing = $commands | Where-Object { $_.Name -notmatch '^(Get|Find|Measure|Wait|Test|Watch|Compare)-' -and $_.Name -notin 'New-ContainerSpec', 'New-ContainerMount' }
+    $changing = $commands | Where-Object { $_.Name -notmatch '^(Get|Find|Measure|Wait|Test|Watch|Compare)-' -and $_.Name -notin 'Debug-ContainerShim', 'New-ContainerSpec', 'New-ContainerMount' }
 }
 
 BeforeAll {

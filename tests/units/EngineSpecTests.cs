@@ -200,7 +200,7 @@ public sealed class EngineSpecTests : IDisposable
         Refused(ErrorIds.InvalidArgument, o => o.CgroupParent = "relative");
         Refused(ErrorIds.InvalidArgument, o => o.Device = ["/etc/passwd"]);
         Refused(ErrorIds.InvalidArgument, o => { o.NullIO = true; o.Tty = true; });
-        Refused(ErrorIds.NotSupported, o => o.RestartPolicy = "always");
+        Refused(ErrorIds.InvalidArgument, o => o.RestartPolicy = "sometimes");
         Refused(ErrorIds.NotSupported, o => o.LogUri = "journald:");
         Refused(ErrorIds.InvalidArgument, o => o.UserNamespace = NamespaceChoice.Private);
         Refused(ErrorIds.InvalidSpec, o => o.ArgumentList = null);
