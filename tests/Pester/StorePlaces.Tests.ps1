@@ -136,6 +136,7 @@ Describe 'A store on <Place><Without>' -ForEach $places {
         Get-ContainerImage | Remove-ContainerImage
         $null = Clear-ContainerStorage -Confirm:$false
         Measure-ContainerStorage | ForEach-Object { $_.Count | Should -Be 0 -Because "$($_.Type) is left" }
-        Get-ChildItem "$env:CONTAINERS_ROOT/snapshots", "$env:CONTAINERS_ROOT/containers" -Recurse -Force | Where-Object Name -NotIn named, $store.Mark | Should -BeNullOrEmpty
+        # The empty file of a lock stays where its holder was killed, for the next one.
+        Get-ChildItem "$env:CONTAINERS_ROOT/snapshots", "$env:CONTAINERS_ROOT/containers" -Recurse -Force | Where-Object { $_.Name -notin 'named', $store.Mark -and $_.Name -notlike '.lock-*' } | Should -BeNullOrEmpty
     }
 }
