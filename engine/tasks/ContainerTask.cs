@@ -33,7 +33,7 @@ public sealed class ContainerTask
     /// <summary>How often the restart policy has started the program again.</summary>
     public int RestartCount { get; init; }
 
-    /// <summary>When it will be started again, while the state is <see cref="ContainerTaskState.Restarting"/>; <see cref="ExitCode"/> and the like are those of the last run then.</summary>
+    /// <summary>When it will be started again (null when just that is being done), while the state is <see cref="ContainerTaskState.Restarting"/>; <see cref="ExitCode"/> and the like are those of the last run then.</summary>
     public DateTimeOffset? NextRestartAt { get; init; }
 
     /// <summary>Null for a task without a health check.</summary>

@@ -5,10 +5,10 @@ BeforeAll {
     $store = Enter-TestStore
     $root = $store.Rootfs
 
-    # The task in a pause after so many further runs: the fifth is followed by one of 3.2 s.
-    function Wait-Pause([int] $Runs) {
+    # The task in a pause after so many further runs, of which so many seconds are left: time for what is done next, also on a slow machine.
+    function Wait-Pause([int] $Runs, [double] $Left = 0) {
         $seen = @{}
-        Wait-Until { $seen.Task = Get-ContainerTask job; $seen.Task.State -eq 'Restarting' -and $seen.Task.RestartCount -ge $Runs } "a pause after $Runs runs"
+        Wait-Until { $seen.Task = Get-ContainerTask job; $seen.Task.State -eq 'Restarting' -and $seen.Task.RestartCount -ge $Runs -and $seen.Task.NextRestartAt -and ($seen.Task.NextRestartAt - [DateTimeOffset]::UtcNow).TotalSeconds -gt $Left } "a pause after $Runs runs" 120
         $seen.Task
     }
 
@@ -52,12 +52,12 @@ Describe 'A restart policy' {
 
     It 'is ended by Stop-ContainerTask between two runs, with the last one''s end' {
         $null = Start-Policy always 'exit 4'
-        $null = Wait-Pause 5
+        $null = Wait-Pause 3 8
         $end = Stop-ContainerTask job -PassThru
         $end.State, $end.ExitCode, $end.StoppedReason | Should -Be 'Stopped', 4, 'Exited'
         $end.NextRestartAt | Should -BeNullOrEmpty
-        # It stays so.
-        Start-Sleep -Seconds 5
+        # It stays so: there is nobody who could start it.
+        Wait-Until { $null -eq (Get-ContainerTask job).ShimProcessId } 'the end of the shim'
         (Get-ContainerTask job).State | Should -Be 'Stopped'
         (Get-ContainerTask job).RestartCount | Should -Be $end.RestartCount
     }
@@ -82,8 +82,7 @@ Describe 'A restart policy' {
 
     It 'does not keep Remove-Container -Force from its work between two runs' {
         $null = Start-Policy always 'exit 4'
-        $null = Wait-Pause 5
-        (Get-Container job).State | Should -Be 'Restarting'
+        Wait-Until { (Get-Container job).State -eq 'Restarting' } 'a pause'
         Get-ErrorIdOf { Remove-Container job } | Should -Be 'TaskRunning'
         Remove-Container job -Force
         Get-Container | Should -BeNullOrEmpty
@@ -91,7 +90,7 @@ Describe 'A restart policy' {
 
     It 'ends with its shim, and that is told with the last run''s end' {
         $null = Start-Policy always 'exit 4'
-        $null = Wait-Pause 5
+        $null = Wait-Pause 3 8
         /bin/kill -KILL (Get-ContainerTask job).ShimProcessId
         Wait-Until { (Get-ContainerTask job).State -eq 'Stopped' } 'the end'
         $end = Get-ContainerTask job
