@@ -32,7 +32,7 @@ static class Program
             if (rest.Length > 0 && rest[0] is ("--help" or "-h"))
                 return Print(Commands.Usage(verb));
             failure = verb == "exec" ? 255 : 1;
-            string root = verb is "shim" or "spec" or "unpack" or "pack" or "copy" or "namespace" or "unit" or "features" or "help" ? "" : Path.GetFullPath(global.Value("root") ?? Rootless.DefaultRoot(), InvocationFolder);
+            string root = verb is "shim" or "attach" or "spec" or "unpack" or "pack" or "copy" or "namespace" or "unit" or "features" or "help" ? "" : Path.GetFullPath(global.Value("root") ?? Rootless.DefaultRoot(), InvocationFolder);
             if (verb is "create" or "run" or "exec" && !OwnProgram.CanMapAnew())
                 OwnProgram.RunReadOnly(args);
             return verb switch
@@ -55,6 +55,7 @@ static class Program
                 "namespace" => NamespaceVerb.Run(args, rest),
                 "unit" => Systemd.UnitVerb.Run(rest),
                 "shim" => Shim.ShimCommand.Run(rest),
+                "attach" => Attaching.AttachCommand.Run(rest),
                 "spec" => SpecVerb.Run(rest),
                 "unpack" => UnpackVerb.Run(rest),
                 "pack" => PackVerb.Run(rest),

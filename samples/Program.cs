@@ -58,7 +58,7 @@ try
 
     Say("web's log");
     List<ContainerLogEntry> log = engine.Logs.Read("web").ToList();
-    log.ForEach(entry => Console.WriteLine($"{entry.Time:HH:mm:ss.fff} {entry.Stream}: {entry.Line}"));
+    log.ForEach(entry => Console.WriteLine($"{entry.Time:HH:mm:ss.fff} {entry.Stream}: {entry.Text}"));
     Check("the log has both lines", log.Count == 2);
 
     Say("stop, and remove");

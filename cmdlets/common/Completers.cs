@@ -70,6 +70,11 @@ public sealed class NamespaceNameCompleter : Completer
     protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Namespaces.ListNames();
 }
 
+public sealed class LogUriCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => ["file:///", "journald:", "syslog:", "binary:///", "none:"];
+}
+
 public sealed class SignalCompleter : Completer
 {
     protected override IEnumerable<string> Words(IDictionary bound)

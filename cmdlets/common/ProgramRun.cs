@@ -44,10 +44,33 @@ static class ProgramRun
         }
         catch (Exception e) when (Errors.IsFailure(e))
         {
-            if (e is ContainerException { Id: ErrorIds.ExecutableNotFound or ErrorIds.ExecutableNotPermitted } failure)
-                SetExitCode(cmdlet, failure.Id == ErrorIds.ExecutableNotFound ? NotFound : NotPermitted);
-            cmdlet.WriteError(Errors.Record(e, target));
+            Failed(cmdlet, e, target);
         }
+    }
+
+    /// <summary>Waits for a program that has the terminal, or whatever stands in its place.</summary>
+    public static void Finish(PSCmdlet cmdlet, PumpedWork<ContainerHandOver> work, bool passThru, object? target)
+    {
+        try
+        {
+            ContainerHandOver over = work.Finish();
+            if (over.Result is not { } result)
+                return;
+            SetExitCode(cmdlet, result.ExitCode ?? Unknown);
+            if (passThru)
+                cmdlet.WriteObject(result);
+        }
+        catch (Exception e) when (Errors.IsFailure(e))
+        {
+            Failed(cmdlet, e, target);
+        }
+    }
+
+    static void Failed(PSCmdlet cmdlet, Exception e, object? target)
+    {
+        if (e is ContainerException { Id: ErrorIds.ExecutableNotFound or ErrorIds.ExecutableNotPermitted } failure)
+            SetExitCode(cmdlet, failure.Id == ErrorIds.ExecutableNotFound ? NotFound : NotPermitted);
+        cmdlet.WriteError(Errors.Record(e, target));
     }
 
     public static void SetExitCode(PSCmdlet cmdlet, int code) => cmdlet.SessionState.PSVariable.Set("global:LASTEXITCODE", code);

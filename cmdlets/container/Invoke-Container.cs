@@ -7,6 +7,7 @@ namespace Containers.Cmdlets;
 public sealed class InvokeContainerCommand : StoredCmdlet
 {
     PumpedWork<ContainerRunResult>? work;
+    PumpedWork<ContainerHandOver>? handedOver;
     ProgramInput? input;
     bool begun;
 
@@ -26,6 +27,12 @@ public sealed class InvokeContainerCommand : StoredCmdlet
     [Parameter]
     public SwitchParameter PassThru { get; set; }
 
+    [Parameter]
+    public string? DetachKeys { get; set; }
+
+    // Without input from the pipeline, our own streams are what there is to give.
+    bool HandsOver => Interactive && !MyInvocation.ExpectingInput && !Detach;
+
     OutputForm Form => PassThru ? OutputForm.Kept : AsByteStream ? OutputForm.Bytes : OutputForm.Lines;
 
     protected override void BeginProcessing()
@@ -35,7 +42,9 @@ public sealed class InvokeContainerCommand : StoredCmdlet
             : Detach && (AsByteStream || MyInvocation.ExpectingInput) ? "-Detach leaves the program alone: there is neither input nor output."
             : AsByteStream && PassThru ? "-AsByteStream and -PassThru exclude each other: the result has its output as text."
             : RestartPolicy is not (null or "no") && !Detach ? "-RestartPolicy needs -Detach: whoever waits for a program waits for one run of it."
-            : Interactive && !MyInvocation.ExpectingInput && !Detach ? "-Interactive needs input from the pipeline here: the terminal cannot be handed over yet."
+            : HandsOver && AsByteStream ? "-Interactive hands the terminal itself to the program: there is no output to give as bytes."
+            : HandsOver && (RedirectStandardInput ?? RedirectStandardOutput ?? RedirectStandardError) is not null ? "-Interactive hands the terminal itself to the program: without it, streams can be redirected."
+            : DetachKeys is not null && !HandsOver ? "-DetachKeys are typed at a terminal: give -Interactive too."
             : null;
         if (clash is not null)
             ThrowTerminatingError(Errors.Record(Errors.Argument(clash, Id), Id));
@@ -59,6 +68,8 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         input?.End();
         if (work is not null)
             ProgramRun.Finish(this, work, PassThru, Id);
+        if (handedOver is not null)
+            ProgramRun.Finish(this, handedOver, PassThru, Id);
     }
 
     void Start()
@@ -78,6 +89,11 @@ public sealed class InvokeContainerCommand : StoredCmdlet
                 WriteObject(Begin((pump, token) => DetachedAsync(options, pump, token)).Finish());
                 return;
             }
+            if (HandsOver)
+            {
+                handedOver = Begin((pump, token) => HandOverAsync(options, pump, token));
+                return;
+            }
             input = MyInvocation.ExpectingInput ? new ProgramInput() : null;
             work = Begin((pump, token) => RunAsync(options, pump, token));
         });
@@ -94,6 +110,31 @@ public sealed class InvokeContainerCommand : StoredCmdlet
         {
             await Engine.Containers.RemoveAsync(made.Id, force: true, made.ContainerNamespace, CancellationToken.None).ConfigureAwait(false);
             throw;
+        }
+    }
+
+    async Task<ContainerHandOver> HandOverAsync(ContainerCreateOptions options, Pump pump, CancellationToken token)
+    {
+        ContainerHandOver? over = null;
+        Container container = await CreateAsync(options, pump, token).ConfigureAwait(false);
+        try
+        {
+            over = await TaskRun.StartHandedOverAsync(Engine, container.Id, container.ContainerNamespace, DetachKeys, token).ConfigureAwait(false);
+            if (over.Detached && Remove)
+                pump.TryPost(() => WriteWarning($"The container '{container.Id}' goes on, and nobody removes it when it ends: Remove-Container does."));
+            return over;
+        }
+        catch when (Engine.Containers.Get(container.Id, container.ContainerNamespace).State is ContainerTaskState.Running or ContainerTaskState.Paused)
+        {
+            await Engine.Tasks.StopAsync(container.Id, null, TimeSpan.Zero, container.ContainerNamespace, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            // As with one whose output comes by the pipeline: one that never ran goes, and one that was detached from stays.
+            bool ran = Engine.Containers.Get(container.Id, container.ContainerNamespace).State != ContainerTaskState.None;
+            if (over is null ? Remove || !ran : Remove && !over.Detached)
+                await Engine.Containers.RemoveAsync(container.Id, force: true, container.ContainerNamespace, CancellationToken.None).ConfigureAwait(false);
         }
     }
 

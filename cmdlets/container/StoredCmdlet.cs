@@ -72,7 +72,16 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
     public SwitchParameter NullIO { get; set; }
 
     [Parameter]
+    [ArgumentCompleter(typeof(LogUriCompleter))]
     public string? LogUri { get; set; }
+
+    [Parameter]
+    [ValidateRange(65536L, long.MaxValue)]
+    public long? LogMaxSize { get; set; }
+
+    [Parameter]
+    [ValidateRange(2, 1000)]
+    public int? LogMaxFiles { get; set; }
 
     [Parameter]
     public string? RestartPolicy { get; set; }
@@ -138,6 +147,8 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
         options.RedirectStandardError = RedirectStandardError is null ? null : HostPath(RedirectStandardError);
         options.NullIO = NullIO;
         options.LogUri = LogUri;
+        options.LogMaxSize = LogMaxSize;
+        options.LogMaxFiles = LogMaxFiles;
         options.RestartPolicy = RestartPolicy;
         options.HealthCommand = HealthCommand;
         options.HealthInterval = HealthInterval;

@@ -27,6 +27,9 @@ public sealed class GetContainerLogCommand : ActingCmdlet
     [Parameter]
     public SwitchParameter Raw { get; set; }
 
+    [Parameter]
+    public SwitchParameter Timestamps { get; set; }
+
     ContainerLogOptions Wanted => new() { Tail = Tail, Since = Since, Until = Until, Stream = Stream };
 
     protected override void ProcessRecord()
@@ -69,5 +72,6 @@ public sealed class GetContainerLogCommand : ActingCmdlet
         }
     }
 
-    void Write(ContainerLogEntry entry) => WriteObject(Raw ? entry.Line : entry);
+    void Write(ContainerLogEntry entry)
+        => WriteObject(Timestamps ? $"{entry.Time.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'} {entry.Text}" : Raw ? entry.Text : entry);
 }

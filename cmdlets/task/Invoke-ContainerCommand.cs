@@ -83,7 +83,13 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
     [Parameter]
     public SwitchParameter PassThru { get; set; }
 
+    [Parameter]
+    public string? DetachKeys { get; set; }
+
     protected override IReadOnlyList<string>? Targets => Id;
+
+    // Without input from the pipeline, our own streams are what there is to give; a container there is the target and no input.
+    bool HandsOver => Interactive && !Detach && (targetsFromPipeline || !MyInvocation.ExpectingInput);
 
     OutputForm Form => PassThru ? OutputForm.Kept : AsByteStream ? OutputForm.Bytes : OutputForm.Lines;
 
@@ -98,7 +104,9 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
         string? clash = Id is null && !MyInvocation.ExpectingInput ? "No container is named: give its id before --, or a container or task on the pipeline."
             : Detach && (AsByteStream || PassThru || feeds) ? "-Detach leaves the program alone: there is neither input nor output."
             : AsByteStream && PassThru ? "-AsByteStream and -PassThru exclude each other: the result has its output as text."
-            : Interactive && !feeds && !Detach ? "-Interactive needs input from the pipeline here: the terminal cannot be handed over yet."
+            : HandsOver && AsByteStream ? "-Interactive hands the terminal itself to the program: there is no output to give as bytes."
+            : HandsOver && (RedirectStandardInput ?? RedirectStandardOutput ?? RedirectStandardError) is not null ? "-Interactive hands the terminal itself to the program: without it, streams can be redirected."
+            : DetachKeys is not null && !HandsOver ? "-DetachKeys are typed at a terminal: give -Interactive too."
             : null;
         if (clash is not null)
             ThrowTerminatingError(Errors.Record(Errors.Argument(clash, Id), Id));
@@ -159,6 +167,8 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
                 ContainerExecOptions options = Options();
                 if (Detach)
                     WriteObject(Wait(token => DetachedAsync(task, options, token)));
+                else if (HandsOver)
+                    ProgramRun.Finish(this, Begin((_, token) => Engine.Tasks.HandOverExecAsync(task.ContainerId, options, DetachKeys, task.ContainerNamespace, token)), PassThru, task);
                 else
                     ProgramRun.Finish(this, Begin((pump, token) => RunAsync(task, options, pump, token)), PassThru, task);
             });

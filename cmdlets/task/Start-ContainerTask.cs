@@ -10,7 +10,23 @@ public sealed class StartContainerTaskCommand : ActingCmdlet
     public SwitchParameter Attach { get; set; }
 
     [Parameter]
+    public SwitchParameter Interactive { get; set; }
+
+    [Parameter]
+    public string? DetachKeys { get; set; }
+
+    [Parameter]
     public SwitchParameter PassThru { get; set; }
+
+    protected override void BeginProcessing()
+    {
+        base.BeginProcessing();
+        string? clash = Interactive && !Attach ? "-Interactive hands the terminal to a program that is attached to: give -Attach too."
+            : DetachKeys is not null && !Interactive ? "-DetachKeys are typed at a terminal: give -Attach and -Interactive too."
+            : null;
+        if (clash is not null)
+            ThrowTerminatingError(Errors.Record(Errors.Argument(clash, Id), Id));
+    }
 
     protected override void ProcessRecord()
     {
@@ -28,6 +44,13 @@ public sealed class StartContainerTaskCommand : ActingCmdlet
             ContainerTask task = Wait(token => Engine.Tasks.StartAsync(id, ns, token));
             if (PassThru)
                 WriteObject(task);
+            return;
+        }
+        if (Interactive)
+        {
+            ProgramRun.Finish(this, Begin((_, token) => TaskRun.StartHandedOverAsync(Engine, id, ns, DetachKeys, token)), passThru: false, id);
+            if (PassThru)
+                WriteObject(Engine.Tasks.Get(id, ns));
             return;
         }
         PumpedWork<ContainerRunResult> work = Begin(async (pump, token) =>

@@ -145,8 +145,17 @@ public sealed class ContainerCreateOptions
     /// <summary>All three streams are <c>/dev/null</c>.</summary>
     public bool NullIO { get; set; }
 
-    /// <summary><c>none:</c> keeps no log; null keeps it in the store. Other kinds are refused.</summary>
+    /// <summary>
+    /// <c>file:///path</c>; <c>journald:</c> and <c>syslog:</c>, each also with the path of another socket; <c>binary:///program?argument=value</c>, by
+    /// containerd's contract; <c>none:</c>, which keeps no log; null keeps it in the store. Other kinds are refused.
+    /// </summary>
     public string? LogUri { get; set; }
+
+    /// <summary>Bytes from 65536, of each file of the log; null: one file without limit.</summary>
+    public long? LogMaxSize { get; set; }
+
+    /// <summary>From 2 to 1000, the one that is written among them; 5 where <see cref="LogMaxSize"/> is given alone. Older ones are removed.</summary>
+    public int? LogMaxFiles { get; set; }
 
     /// <summary><c>no</c> (also where null), <c>on-failure[:N]</c>, <c>always</c> or <c>unless-stopped</c>: whether the shim starts the program again when it has ended.</summary>
     public string? RestartPolicy { get; set; }

@@ -45,7 +45,17 @@ sealed class ContainerRecord
     public string StopSignal { get; set; } = "SIGTERM";
     public double StopTimeoutSec { get; set; } = 10;
     public bool Stdin { get; set; }
+
+    /// <summary>The log is a file that can be read here: the store's, or that of <see cref="LogUri"/>.</summary>
     public bool KeepLog { get; set; } = true;
+
+    /// <summary>Null: the log in the store.</summary>
+    public string? LogUri { get; set; }
+
+    /// <summary>Bytes; null: one file without limit.</summary>
+    public long? LogMaxSize { get; set; }
+
+    public int? LogMaxFiles { get; set; }
 
     /// <summary>Files in place of the pipes.</summary>
     public string? StdinPath { get; set; }

@@ -188,7 +188,7 @@ public sealed partial class ContainerStore
         StopSignal = record.StopSignal,
         StopTimeout = TimeSpan.FromSeconds(record.StopTimeoutSec),
         Interactive = record.Stdin,
-        LogPath = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
+        LogPath = paths.Log(record),
     };
 
     /// <param name="transient">It is removed after its run, and need not outlive a power cut: nothing waits for the disk.</param>

@@ -27,7 +27,9 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string NamespaceFolder(string ns) => Path.Combine(AllContainers, ns);
     internal string ContainerFolder(string ns, string id) => Path.Combine(AllContainers, ns, id);
     internal string OverlayFolder(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "overlay");
-    internal string Log(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "log");
+    /// <summary>The file that a container's log is written to, in the CRI format; null when it cannot be read.</summary>
+    internal string? Log(ContainerRecord record) =>
+        !record.KeepLog ? null : record.LogUri is { } uri ? new LogUri(uri).File : Path.Combine(ContainerFolder(record.Namespace, record.Id), "log");
 
     /// <summary>There while the container has a task: <c>{}</c>, and its exit record once it has ended. It outlives the machine's restart.</summary>
     internal string TaskMark(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "task.json");

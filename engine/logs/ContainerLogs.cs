@@ -30,14 +30,15 @@ public sealed class ContainerLogs
     internal ContainerLogs(ContainerEngine engine) => this.engine = engine;
 
     /// <summary>The entries that are there now, oldest first. A container that printed nothing yet has none.</summary>
-    /// <exception cref="ContainerException"><c>ContainerNotFound</c>; <c>LogNotFound</c>: the container keeps none.</exception>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>; <c>LogNotFound</c>: the container keeps none; <c>OutputLost</c>: files were removed
+    /// while they were read; <c>StoreDamaged</c>.</exception>
     public IEnumerable<ContainerLogEntry> Read(string id, ContainerLogOptions? options = null, string? containerNamespace = null, CancellationToken cancel = default)
     {
         var path = PathOf(id, containerNamespace);
-        return Enumerate(path, options ?? new ContainerLogOptions(), cancel);
+        return Enumerate(id, path, options ?? new ContainerLogOptions(), cancel);
     }
 
-    /// <summary>The entries that are there and those that come, until the task has ended.</summary>
+    /// <summary>The lines that are there and those that come, each when it is ended, until the task has ended.</summary>
     /// <exception cref="ContainerException"><c>ContainerNotFound</c>; <c>LogNotFound</c>: the container keeps none.</exception>
     public async IAsyncEnumerable<ContainerLogEntry> FollowAsync(string id, ContainerLogOptions? options = null, string? containerNamespace = null,
         [EnumeratorCancellation] CancellationToken cancel = default)
@@ -49,34 +50,23 @@ public sealed class ContainerLogs
         using var watch = Watch(Path.GetDirectoryName(path)!);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var waiting = EndAsync(id, ns, ended.Token);
+        using var reader = new LogReader(path);
+        var lines = new LogLines(id);
         try
         {
-            long offset = 0;
             var first = true;
             while (true)
             {
                 cancel.ThrowIfCancellationRequested();
                 // Asked before reading: when it has ended by now, one more read has everything.
                 var over = waiting.IsCompleted;
-                if (first)
+                foreach (var entry in Wanted(reader, lines, options, first ? options.Tail : null, cancel)) { yield return entry; }
+                first = false;
+                if (over || options.Until < DateTimeOffset.UtcNow)
                 {
-                    foreach (var (entry, after) in Selected(path, options, cancel))
-                    {
-                        offset = after;
-                        if (entry is not null) { yield return entry; }
-                    }
-                    first = false;
+                    foreach (var entry in lines.Unended()) { if (Wanted(entry, options)) { yield return entry; } }
+                    yield break;
                 }
-                else
-                {
-                    using var reader = CriLogReader.TryOpen(path, offset);
-                    while (reader is not null && reader.TryRead(out var record))
-                    {
-                        offset = reader.Offset;
-                        if (Wanted(record, options)) { yield return record.ToEntry(); }
-                    }
-                }
-                if (over || options.Until < DateTimeOffset.UtcNow) { yield break; }
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel);
                 var written = Waiting.ForAsync(watch, Reassurance, either.Token);
                 await Task.WhenAny(written, waiting).ConfigureAwait(false);
@@ -97,9 +87,9 @@ public sealed class ContainerLogs
     string PathOf(string id, string? containerNamespace)
     {
         var ns = engine.NamespaceOr(containerNamespace);
-        if (engine.Containers.Load(ns, id).KeepLog) { return engine.Paths.Log(ns, id); }
-        throw new ContainerException(ErrorIds.LogNotFound, $"The container '{id}' keeps no log: it was made with LogUri none:. Make it without, or attach to it.",
-            id, ContainerErrorCategory.ObjectNotFound);
+        var record = engine.Containers.Load(ns, id);
+        return engine.Paths.Log(record) ?? throw new ContainerException(ErrorIds.LogNotFound,
+            $"The container '{id}' keeps no log that can be read here: it was made with LogUri {record.LogUri ?? "none:"}. Make it without, or attach to it.", id, ContainerErrorCategory.ObjectNotFound);
     }
 
     // A container without a task has printed all that it will.
@@ -109,61 +99,44 @@ public sealed class ContainerLogs
         catch (ContainerException e) when (e.Id is ErrorIds.TaskNotFound or ErrorIds.ContainerNotFound) { }
     }
 
-    static IEnumerable<ContainerLogEntry> Enumerate(string path, ContainerLogOptions options, CancellationToken cancel)
+    static IEnumerable<ContainerLogEntry> Enumerate(string id, string path, ContainerLogOptions options, CancellationToken cancel)
     {
-        foreach (var (entry, _) in Selected(path, options, cancel))
-        {
-            if (entry is not null) { yield return entry; }
-        }
+        using var reader = new LogReader(path);
+        var lines = new LogLines(id);
+        var all = Ended(reader, lines, options, cancel).Concat(lines.Unended().Where(entry => Wanted(entry, options)));
+        foreach (var entry in Last(all, options.Tail)) { yield return entry; }
     }
 
-    // Entries with the offset behind each; for a tail the last wanted lines are kept while reading, however many came before.
-    static IEnumerable<(ContainerLogEntry?, long)> Selected(string path, ContainerLogOptions options, CancellationToken cancel)
-    {
-        if (options.Tail < 0) { throw ResourceSpec.Bad("Tail", options.Tail, "it is a number of lines from 0"); }
-        using var reader = CriLogReader.TryOpen(path);
-        if (reader is null) { yield break; }
-        if (options.Tail is not { } tail)
-        {
-            while (reader.TryRead(out var record))
-            {
-                cancel.ThrowIfCancellationRequested();
-                yield return (Wanted(record, options) ? record.ToEntry() : null, reader.Offset);
-            }
-            yield break;
-        }
+    static IEnumerable<ContainerLogEntry> Wanted(LogReader reader, LogLines lines, ContainerLogOptions options, int? tail, CancellationToken cancel) =>
+        Last(Ended(reader, lines, options, cancel), tail);
 
-        var last = new Queue<(CriRecord Record, long Number)>();
-        // What a program has not ended yet is a line too; the last part of it stands for its end.
-        var open = new long?[2];
-        var lines = 0;
-        long number = 0;
+    static IEnumerable<ContainerLogEntry> Ended(LogReader reader, LogLines lines, ContainerLogOptions options, CancellationToken cancel)
+    {
         while (reader.TryRead(out var record))
         {
             cancel.ThrowIfCancellationRequested();
-            if (!Wanted(record, options)) { continue; }
-            last.Enqueue((record, ++number));
-            open[(int)record.Stream] = record.Partial ? number : null;
-            if (!record.Partial) { lines++; }
-            while (lines > tail)
-            {
-                if (!last.Dequeue().Record.Partial) { lines--; }
-            }
+            if (lines.Add(record) is { } entry && Wanted(entry, options)) { yield return entry; }
         }
-        lines += open.Count(end => end >= (last.TryPeek(out var first) ? first.Number : long.MaxValue));
-        while (lines > tail)
-        {
-            var (record, at) = last.Dequeue();
-            if (!record.Partial || open.Contains(at)) { lines--; }
-        }
-        foreach (var (record, _) in tail == 0 ? [] : last) { yield return (record.ToEntry(), reader.Offset); }
-        yield return (null, reader.Offset);
     }
 
-    static bool Wanted(CriRecord record, ContainerLogOptions options) =>
-        (options.Stream is null || record.Stream == options.Stream)
-        && (options.Since is null || record.Time >= options.Since)
-        && (options.Until is null || record.Time <= options.Until);
+    // The last are kept while reading, however many came before.
+    static IEnumerable<ContainerLogEntry> Last(IEnumerable<ContainerLogEntry> entries, int? tail)
+    {
+        if (tail is not { } count) { return entries; }
+        if (count < 0) { throw ResourceSpec.Bad("Tail", tail, "it is a number of lines from 0"); }
+        var last = new Queue<ContainerLogEntry>();
+        foreach (var entry in entries)
+        {
+            last.Enqueue(entry);
+            if (last.Count > count) { last.Dequeue(); }
+        }
+        return last;
+    }
+
+    static bool Wanted(ContainerLogEntry entry, ContainerLogOptions options) =>
+        (options.Stream is null || entry.Stream == options.Stream)
+        && (options.Since is null || entry.Time >= options.Since)
+        && (options.Until is null || entry.Time <= options.Until);
 
     internal static SafeFileHandle Watch(string folder)
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 
 namespace Containers;
@@ -33,12 +34,11 @@ static class CriLog
         return true;
     }
 
-    /// <summary>What was printed, byte for byte, between two offsets of the log.</summary>
-    internal static IEnumerable<(ContainerLogStream, byte[])> ReadOutput(string path, long from, long? to)
+    /// <summary>What was printed, byte for byte, between two places of the log.</summary>
+    internal static IEnumerable<(ContainerLogStream, byte[])> ReadOutput(string path, LogPlace from, LogPlace? to)
     {
-        using var reader = CriLogReader.TryOpen(path, from);
-        if (reader is null) { yield break; }
-        while ((to is null || reader.Offset < to) && reader.TryRead(out var record))
+        using var reader = new LogReader(path, from, to);
+        while (reader.TryRead(out var record))
         {
             var data = record.Partial ? record.Text : [.. record.Text, (byte)'\n'];
             yield return (record.Stream, data);
@@ -72,35 +72,64 @@ static class CriLog
 }
 
 /// <summary>One record, with its text as bytes.</summary>
-readonly record struct CriRecord(DateTimeOffset Time, ContainerLogStream Stream, bool Partial, byte[] Text)
-{
-    internal ContainerLogEntry ToEntry() => new() { Time = Time, Stream = Stream, Partial = Partial, Line = Encoding.UTF8.GetString(Text) };
-}
+readonly record struct CriRecord(DateTimeOffset Time, ContainerLogStream Stream, bool Partial, byte[] Text);
 
-/// <summary>Reads a log forward, record by record; at the end it can be asked again when more was written.</summary>
+/// <summary>Reads one file of a log forward, record by record; at the end it can be asked again when more was written.</summary>
 sealed class CriLogReader : IDisposable
 {
+    readonly string path;
     readonly FileStream file;
+    readonly Stream text;
     byte[] buffer = new byte[64 * 1024];
     int start, end;
+    long taken;
     bool skipping;
 
-    CriLogReader(FileStream file) => this.file = file;
+    CriLogReader(string path, FileStream file)
+    {
+        this.path = path;
+        this.file = file;
+        text = path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(file, CompressionMode.Decompress) : file;
+    }
 
-    /// <summary>Where the next record begins.</summary>
-    internal long Offset => file.Position - (end - start);
+    /// <summary>Where the next record begins in the file's text.</summary>
+    internal long Offset => taken - (end - start);
 
-    /// <summary>Null when there is no log.</summary>
+    /// <summary>Of the file, in bytes, as it is now.</summary>
+    internal long Length => file.Length;
+
+    /// <summary>Null when there is no such file. One that ends in <c>.gz</c> is read as gzip.</summary>
     internal static CriLogReader? TryOpen(string path, long from = 0)
     {
         try
         {
             var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.Read, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 });
-            if (from > 0) { file.Position = from; }
-            return new CriLogReader(file);
+            var reader = new CriLogReader(path, file);
+            reader.Pass(from);
+            return reader;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException) { return null; }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Folders.Unavailable(path, e); }
+    }
+
+    void Pass(long count)
+    {
+        if (text == file) { file.Position = count; }
+        for (taken = text == file ? count : 0; taken < count;)
+        {
+            var n = Read(buffer.AsSpan(0, (int)Math.Min(buffer.Length, count - taken)));
+            if (n == 0) { return; }
+            taken += n;
+        }
+    }
+
+    int Read(Span<byte> to)
+    {
+        try { return text.Read(to); }
+        catch (Exception e) when (e is IOException or InvalidDataException)
+        {
+            throw new ContainerException(ErrorIds.StoreDamaged, $"The log '{path}' cannot be read: {e.Message} Remove that file to read the others.", path, ContainerErrorCategory.InvalidData, e);
+        }
     }
 
     /// <summary>The next whole record; false at the end of what is written so far.</summary>
@@ -147,10 +176,15 @@ sealed class CriLogReader : IDisposable
                 end = 0;
             }
         }
-        var read = file.Read(buffer, end, buffer.Length - end);
+        var read = Read(buffer.AsSpan(end));
         end += read;
+        taken += read;
         return read > 0;
     }
 
-    public void Dispose() => file.Dispose();
+    public void Dispose()
+    {
+        text.Dispose();
+        file.Dispose();
+    }
 }

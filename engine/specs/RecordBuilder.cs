@@ -28,6 +28,7 @@ static class RecordBuilder
         var (rootfs, spec) = o.Bundle is not null ? FromBundle(o, ns, id) : FromRootfs(engine, o, image, ns, id, joins, pathIds);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
         var (stdin, stdout, stderr) = Redirections(o);
+        var log = LogUri.Check(o);
 
         return new ContainerRecord
         {
@@ -54,7 +55,10 @@ static class RecordBuilder
             StdinPath = stdin,
             Stdout = stdout,
             Stderr = stderr,
-            KeepLog = KeepLog(o.LogUri),
+            KeepLog = log is null || log.File is not null,
+            LogUri = o.LogUri,
+            LogMaxSize = o.LogMaxSize,
+            LogMaxFiles = o.LogMaxFiles,
             Joins = joins,
             PathIds = pathIds,
             Spec = spec,
@@ -208,14 +212,6 @@ static class RecordBuilder
         }
         return policy.ToString();
     }
-
-    static bool KeepLog(string? uri) => uri switch
-    {
-        null => true,
-        "none:" => false,
-        _ => throw new ContainerException(ErrorIds.NotSupported, $"The log '{uri}' does not exist yet. Leave it out for a log in the store, or use 'none:'.",
-            uri, ContainerErrorCategory.NotImplemented),
-    };
 
     static double StopTimeout(double? seconds) => seconds switch
     {

@@ -17,10 +17,10 @@ public sealed class ContainerAttachment : IRunningProgram
     readonly string? log;
     readonly Queue<ContainerOutput> caughtUp = new();
     ShimConnection? shim;
-    long? offset;
+    LogPlace? place;
     readonly long[] delivered = new long[2];
 
-    internal ContainerAttachment(ContainerTasks tasks, ShimConnection shim, string ns, string id, string? exec, string? log, long? offset)
+    internal ContainerAttachment(ContainerTasks tasks, ShimConnection shim, string ns, string id, string? exec, string? log, LogPlace? place)
     {
         this.tasks = tasks;
         this.shim = shim;
@@ -28,7 +28,7 @@ public sealed class ContainerAttachment : IRunningProgram
         ContainerId = id;
         this.exec = exec;
         this.log = log;
-        this.offset = offset;
+        this.place = place;
     }
 
     public string ContainerId { get; }
@@ -116,7 +116,7 @@ public sealed class ContainerAttachment : IRunningProgram
                 Result = ContainerTasks.Result(ns, ContainerId, ContainerTasks.Exit(message));
                 break;
             case "lagged":
-                if (log is null || !message.TryGetProperty("offset", out var missed) || !missed.TryGetInt64(out var from)) { throw Lost(); }
+                if (log is null || Place(message, log) is not { } from) { throw Lost(); }
                 shim!.Dispose();
                 shim = null;
                 await ResumeAsync(from, cancel).ConfigureAwait(false);
@@ -124,15 +124,23 @@ public sealed class ContainerAttachment : IRunningProgram
         }
     }
 
+    /// <summary>The place in the log that a message tells; a shim from before logs had several files names none, and has the last one.</summary>
+    internal static LogPlace? Place(JsonElement message, string log)
+    {
+        if (!message.TryGetProperty("offset", out var value) || value.ValueKind != JsonValueKind.Number || !value.TryGetInt64(out var offset)) { return null; }
+        var known = message.TryGetProperty("file", out var number) && number.ValueKind == JsonValueKind.Number;
+        return new LogPlace(known && number.TryGetInt32(out var file) ? file : LogReader.End(log).File, offset);
+    }
+
     // The log has what this reader missed, up to where a new attachment begins.
-    async Task ResumeAsync(long from, CancellationToken cancel)
+    async Task ResumeAsync(LogPlace from, CancellationToken cancel)
     {
         try
         {
             var (again, to) = await tasks.AttachConnectionAsync(ns, ContainerId, stdin: false, removes: false, cancel).ConfigureAwait(false);
             shim = again;
             CatchUp(from, to ?? throw Lost(), skip: false);
-            offset = to;
+            place = to;
             Array.Clear(delivered);
         }
         catch (ContainerException e) when (e.Id is ErrorIds.TaskNotRunning or ErrorIds.ShimLost)
@@ -153,11 +161,11 @@ public sealed class ContainerAttachment : IRunningProgram
             return;
         }
         var result = await tasks.WaitAsync(ContainerId, ns, cancel).ConfigureAwait(false);
-        if (log is not null && offset is { } start) { CatchUp(start, null, skip: true); }
+        if (log is not null && place is { } start) { CatchUp(start, null, skip: true); }
         Result = result;
     }
 
-    void CatchUp(long from, long? to, bool skip)
+    void CatchUp(LogPlace from, LogPlace? to, bool skip)
     {
         long[] skipped = [skip ? delivered[0] : 0, skip ? delivered[1] : 0];
         foreach (var (stream, bytes) in CriLog.ReadOutput(log!, from, to))
@@ -191,11 +199,11 @@ public sealed partial class ContainerTasks
     {
         var ns = engine.NamespaceOr(containerNamespace);
         var record = engine.Containers.Load(ns, id);
-        var (shim, offset) = await AttachConnectionAsync(ns, id, stdin, removes, cancel).ConfigureAwait(false);
-        return new ContainerAttachment(this, shim, ns, id, null, record.KeepLog ? paths.Log(ns, id) : null, offset);
+        var (shim, place) = await AttachConnectionAsync(ns, id, stdin, removes, cancel).ConfigureAwait(false);
+        return new ContainerAttachment(this, shim, ns, id, null, paths.Log(record), place);
     }
 
-    internal async Task<(ShimConnection, long?)> AttachConnectionAsync(string ns, string id, bool stdin, bool removes, CancellationToken cancel)
+    internal async Task<(ShimConnection, LogPlace?)> AttachConnectionAsync(string ns, string id, bool stdin, bool removes, CancellationToken cancel)
     {
         var shim = await ConnectAsync(ns, id, cancel).ConfigureAwait(false);
         try
@@ -205,7 +213,8 @@ public sealed partial class ContainerTasks
                 if (stdin) { w.WriteBoolean("stdin", true); }
                 if (removes) { w.WriteBoolean("removes", true); }
             }, cancel).ConfigureAwait(false);
-            return (shim, answer.RootElement.TryGetProperty("offset", out var offset) && offset.ValueKind == JsonValueKind.Number && offset.TryGetInt64(out var at) ? at : null);
+            var log = paths.Log(engine.Containers.Load(ns, id));
+            return (shim, log is null ? null : ContainerAttachment.Place(answer.RootElement, log));
         }
         catch
         {

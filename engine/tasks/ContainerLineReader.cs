@@ -30,7 +30,7 @@ public sealed class ContainerLineReader
             }
             Append(chunk);
             chunk = [];
-            while (length > LongestLine) { lines.Add(Take(WholeCharacters(LongestLine), trim: false)); }
+            while (length > LongestLine) { lines.Add(Take(WholeCharacters(pending, LongestLine), trim: false)); }
         }
         return lines;
     }
@@ -57,12 +57,12 @@ public sealed class ContainerLineReader
         return line;
     }
 
-    // Back to the first byte of the character that the limit would cut; a character has four bytes at most.
-    int WholeCharacters(int limit)
+    /// <summary>Back from a limit inside the text to the first byte of the character that it would cut; a character has four bytes at most.</summary>
+    internal static int WholeCharacters(ReadOnlySpan<byte> text, int limit)
     {
-        for (var back = 0; back < 4; back++)
+        for (var back = 0; back < 4 && back <= limit; back++)
         {
-            if ((pending[limit - back] & 0xc0) != 0x80) { return limit - back; }
+            if ((text[limit - back] & 0xc0) != 0x80) { return limit - back; }
         }
         return limit;
     }

@@ -81,7 +81,7 @@ public sealed partial class ContainerTasks
     }
 
     // The running state lives in memory (tmpfs): nothing is gained by waiting for a disk.
-    static void Write(string path, byte[] content)
+    internal static void Write(string path, byte[] content)
     {
         try
         {
@@ -121,7 +121,10 @@ public sealed partial class ContainerTasks
             Bundle = folder,
             Mounts = [mount],
             Cgroup = HostPaths.ShimCgroupPath(record.Namespace, record.Id),
-            Log = record.KeepLog ? paths.Log(record.Namespace, record.Id) : null,
+            Log = paths.Log(record),
+            LogUri = record.LogUri is { } uri ? new LogUri(uri).Sink : null,
+            LogMaxSize = record.LogMaxSize,
+            LogMaxFiles = record.LogMaxFiles,
             Terminal = record.Terminal,
             Stdin = record.Stdin,
             Stdout = record.Stdout,

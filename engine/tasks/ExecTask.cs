@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Containers.Linux.Oci;
 
 namespace Containers;
@@ -88,6 +89,22 @@ public sealed partial class ContainerTasks
 
     async Task<ShimConnection> AskExecAsync(string ns, string id, string exec, ContainerExecOptions o, bool attach, CancellationToken cancel)
     {
+        var members = ExecMembers(ns, id, exec, o, attach);
+        var shim = await ConnectAsync(ns, id, cancel).ConfigureAwait(false);
+        try
+        {
+            using var answer = await shim.RequestAsync("exec", members, cancel).ConfigureAwait(false);
+            return shim;
+        }
+        catch
+        {
+            shim.Dispose();
+            throw;
+        }
+    }
+
+    Action<Utf8JsonWriter> ExecMembers(string ns, string id, string exec, ContainerExecOptions o, bool attach, ConsoleSize? size = null)
+    {
         var record = engine.Containers.Load(ns, id);
         var task = (files.Read(ns, id) ?? throw Missing(ns, id)).Task;
         if (task is not { State: ContainerTaskState.Running or ContainerTaskState.Paused, ProcessId: { } pid }) { throw ShimErrors.NotRunning(id); }
@@ -96,27 +113,18 @@ public sealed partial class ContainerTasks
             throw ResourceSpec.Bad("Tty", true, "a terminal takes the place of redirections, so both cannot be");
         }
         var process = Program(record.Spec.Process!, o, pid);
-        var shim = await ConnectAsync(ns, id, cancel).ConfigureAwait(false);
-        try
+        process.ConsoleSize = size;
+        return w =>
         {
-            using var answer = await shim.RequestAsync("exec", w =>
-            {
-                w.WriteString("exec", exec);
-                w.WritePropertyName("process");
-                OciJson.Write(w, process);
-                if (o.Interactive && o.RedirectStandardInput is null) { w.WriteBoolean("stdin", true); }
-                if (attach) { w.WriteBoolean("attach", true); }
-                if (o.RedirectStandardOutput is { } stdout) { w.WriteString("stdout", stdout); }
-                if (o.RedirectStandardError is { } stderr) { w.WriteString("stderr", stderr); }
-                if (o.RedirectStandardInput is { } stdin) { w.WriteString("stdinPath", stdin); }
-            }, cancel).ConfigureAwait(false);
-            return shim;
-        }
-        catch
-        {
-            shim.Dispose();
-            throw;
-        }
+            w.WriteString("exec", exec);
+            w.WritePropertyName("process");
+            OciJson.Write(w, process);
+            if (o.Interactive && o.RedirectStandardInput is null) { w.WriteBoolean("stdin", true); }
+            if (attach) { w.WriteBoolean("attach", true); }
+            if (o.RedirectStandardOutput is { } stdout) { w.WriteString("stdout", stdout); }
+            if (o.RedirectStandardError is { } stderr) { w.WriteString("stderr", stderr); }
+            if (o.RedirectStandardInput is { } stdin) { w.WriteString("stdinPath", stdin); }
+        };
     }
 
     static Process Program(Process own, ContainerExecOptions o, int pid)

@@ -91,16 +91,7 @@ sealed class ShimConnection : IDisposable
     internal async Task<JsonDocument> RequestAsync(string op, Action<Utf8JsonWriter>? members, CancellationToken cancel)
     {
         var seq = ++sequence;
-        using var buffer = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(buffer))
-        {
-            writer.WriteStartObject();
-            writer.WriteString("op", op);
-            writer.WriteNumber("seq", seq);
-            members?.Invoke(writer);
-            writer.WriteEndObject();
-        }
-        await SendAsync(Json, buffer.GetBuffer().AsMemory(0, (int)buffer.Length), cancel).ConfigureAwait(false);
+        await SendAsync(Json, Request(op, seq, members), cancel).ConfigureAwait(false);
 
         var frame = await ReadAsync(cancel).ConfigureAwait(false) ?? throw Lost(null);
         if (frame.Kind != Json) { throw Broken($"a frame of kind {frame.Kind} came in place of an answer"); }
@@ -113,6 +104,21 @@ sealed class ShimConnection : IDisposable
         }
         if (!root.TryGetProperty("error", out var error)) { return answer; }
         using (answer) { throw ShimErrors.ToException(Text(error, "id"), Text(error, "message"), container); }
+    }
+
+    /// <summary>A request's JSON.</summary>
+    internal static byte[] Request(string op, long seq, Action<Utf8JsonWriter>? members)
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("op", op);
+            writer.WriteNumber("seq", seq);
+            members?.Invoke(writer);
+            writer.WriteEndObject();
+        }
+        return buffer.ToArray();
     }
 
     internal async Task SendAsync(byte kind, ReadOnlyMemory<byte> payload, CancellationToken cancel)

@@ -74,6 +74,9 @@ sealed class ShimOrders
     public required List<ShimMount> Mounts { get; set; }
     public required string? Cgroup { get; set; }
     public required string? Log { get; set; }
+    public string? LogUri { get; set; }
+    public long? LogMaxSize { get; set; }
+    public int? LogMaxFiles { get; set; }
     public required bool Terminal { get; set; }
     public required bool Stdin { get; set; }
     public required string? Stdout { get; set; }

@@ -10,7 +10,7 @@ static class Commands
 
     static readonly string[] s_names =
     [
-        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "namespace", "unit", "shim", "help",
+        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "namespace", "unit", "shim", "attach", "help",
     ];
 
     static (string[] Options, string Arguments)? Find(string verb) => verb switch
@@ -36,7 +36,8 @@ static class Commands
         "copy" => (CopyVerb.Known, "FOLDER TARGET"),
         "namespace" => (NamespaceVerb.Known, "new|exec [PROGRAM ARGUMENT...]"),
         "unit" => (Systemd.UnitVerb.Known, "show|set|freeze|thaw UNIT"),
-        "shim" => (["run-dir=", "serve"], ""),
+        "attach" => (Attaching.AttachCommand.Known, ""),
+        "shim" => (["run-dir=", "serve", "compress"], ""),
         "help" => ([], "[COMMAND]"),
         _ => null,
     };

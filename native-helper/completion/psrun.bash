@@ -11,7 +11,7 @@ _psrun_ids() {
 _psrun() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i options=
     local global='--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --criu -v --version -h --help'
-    local verbs='create start run exec state kill delete list ps update events pause resume checkpoint restore spec features unpack pack copy namespace unit shim help'
+    local verbs='create start run exec state kill delete list ps update events pause resume checkpoint restore spec features unpack pack copy namespace unit shim attach help'
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --root | --log | --log-format | --cgroup-manager | --rootless | --criu) ((i++)) ;;
@@ -51,7 +51,8 @@ _psrun() {
         unpack) options='--compression --diff-id --base --lower --max-bytes --max-entries --max-ratio --progress' ;;
         namespace) options='--keep --uid-map --gid-map --time-offset --hostname --keep-init --join --root --cwd --user --report --terminal' ;;
         unit) options='--runtime --property' ;;
-        shim) options='--run-dir --serve' ;;
+        attach) options='--run-dir --report --exec --request --input --terminal --detach-keys' ;;
+        shim) options='--run-dir --serve --compress' ;;
         help) COMPREPLY=($(compgen -W "$verbs" -- "$cur")); return ;;
     esac
     if [[ $cur == -* ]]; then

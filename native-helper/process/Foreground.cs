@@ -18,6 +18,8 @@ static unsafe partial class Foreground
     static long s_early;
     /// <summary>Whose size the program's terminal follows, and its master; -1 without a relay.</summary>
     static int s_host = -1, s_master = -1;
+    /// <summary>Gets the number of each signal as a byte; -1 without.</summary>
+    static int s_pipe = -1;
 
     /// <summary>
     /// Before the program is there: it may speak, and its caller answer with a signal, before <see cref="Wait"/> is reached. The child resets all handlers.
@@ -36,11 +38,31 @@ static unsafe partial class Foreground
                 throw new PsrunException($"sigaction: {Errnos.Text(Marshal.GetLastPInvokeError())}");
     }
 
+    /// <summary>For who stays with no child of its own: signals do nothing but come as their numbers, a byte each.</summary>
+    /// <returns>Where they are read, without waiting.</returns>
+    public static int CatchInPipe()
+    {
+        int* ends = stackalloc int[2];
+        if (Libc.pipe2(ends, Libc.O_CLOEXEC | Libc.O_NONBLOCK) < 0)
+            throw new PsrunException($"pipe2: {Errnos.Text(Libc.errno)}");
+        Volatile.Write(ref s_pipe, ends[1]);
+        CatchSignals();
+        return ends[0];
+    }
+
     /// <summary>Runs on whichever thread the kernel picks: only raw calls and single words of memory.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static void Forward(int signal)
     {
         int saved = *Libc.__errno_location();
+        int pipe = Volatile.Read(ref s_pipe);
+        if (pipe >= 0)
+        {
+            byte number = (byte)signal;
+            Libc.syscall(Libc.SYS_write, pipe, (nint)(&number), 1, 0, 0, 0);
+            *Libc.__errno_location() = saved;
+            return;
+        }
         int master = Volatile.Read(ref s_master);
         if (signal == Libc.SIGWINCH && master >= 0)
         {

@@ -163,15 +163,16 @@ sealed unsafe class Connection : Watched
         if (!Closed && outbox.Length > LargestBacklog + 2 * LargestFrame) Close();
     }
 
-    /// <param name="offset">Where the log stood before this output came; null without a log.</param>
-    public void SendOutput(bool error, ReadOnlySpan<byte> output, long? offset)
+    /// <param name="place">Where the log stood before this output came, number of the file and offset in it; null without a log.</param>
+    public void SendOutput(bool error, ReadOnlySpan<byte> output, (int File, long Offset)? place)
     {
         if (AttachedTo!.IsInit && outbox.Length + output.Length > LargestBacklog)
         {
             SendJson(Json.Object(w =>
             {
                 w.WriteString("event", "lagged");
-                Json.WriteNumber(w, "offset", offset);
+                Json.WriteNumber(w, "offset", place?.Offset);
+                Json.WriteNumber(w, "file", place?.File);
             }));
             Detach();
             CloseWhenSent();
@@ -235,6 +236,13 @@ sealed unsafe class Connection : Watched
         if (Stalled) Close();
         else WatchStall();
     });
+
+    /// <summary>The client goes and the process stays as it is, its input open.</summary>
+    public void Leave()
+    {
+        givesInput = false;
+        Detach();
+    }
 
     void Detach()
     {

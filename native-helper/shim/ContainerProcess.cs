@@ -66,14 +66,15 @@ sealed class ContainerProcess(Server server, string? execId)
             Listener(output);
             return;
         }
-        long? offset = null;
+        (int, long)? place = null;
         if (IsInit && server.Log is { } log)
         {
-            offset = log.Offset;
+            place = (log.Number, log.Offset);
             log.Write(error, output);
         }
+        if (IsInit) server.Sink?.Write(error, output);
         // Backwards: a client that lags takes itself out.
-        for (int i = Attached.Count - 1; i >= 0; i--) Attached[i].SendOutput(error, output, offset);
+        for (int i = Attached.Count - 1; i >= 0; i--) Attached[i].SendOutput(error, output, place);
         if (!IsInit) Throttle();
     }
 

@@ -63,7 +63,7 @@ static unsafe class Launcher
             Stdin = nothing,
             Stdout = nothing,
             Stderr = log,
-            Extra = answer.Write,
+            Extra = [answer.Write],
             Group = group,
             Detach = true,
             BlockedSignals = Server.Signals,

@@ -5,41 +5,93 @@ namespace Psrun.Shim;
 
 /// <summary>
 /// The container's output in the CRI log format: <c>time stdout|stderr F|P text</c>, a record for each line or part of one (P: the line goes on
-/// in the stream's next record). What one read gave is written at once, so that nothing is ever held back here.
+/// in the stream's next record). What one read gave is written at once, so that nothing is ever held back here. A file that would grow beyond its
+/// limit is put aside (<see cref="LogFiles"/>) and a new one begun.
 /// </summary>
 sealed unsafe class LogWriter
 {
     public const int LargestRecord = 16 * 1024;
+    /// <summary>The least limit of a file: what is written at once is never more than that.</summary>
+    public const int SmallestFile = 64 * 1024;
     const int BufferLength = 128 * 1024;
     const int HeadLength = 38;
 
-    readonly int fd;
+    int fd;
     readonly byte* buffer = Sys.Map(BufferLength);
+    readonly int room;
+    readonly string path;
+    readonly long? mostBytes;
+    readonly int mostFiles;
     int used;
-    bool failing;
+    bool failing, rotationFails;
     bool touched;
     readonly Action<string> complain;
 
     /// <summary>The file's size: where the next record starts.</summary>
     public long Offset { get; private set; }
+    /// <summary>Which file of the log that is, counted from 1: files that are put aside keep their number.</summary>
+    public int Number { get; private set; }
+    /// <summary>Called when a file was put aside.</summary>
+    public Action? Rotated { get; set; }
     /// <summary>Bytes of output that are not in the log because it could not be written.</summary>
     public long Dropped { get; private set; }
 
-    public LogWriter(string path, Action<string> complain)
+    /// <param name="mostBytes">From <see cref="SmallestFile"/>; null: one file that grows without limit.</param>
+    /// <param name="mostFiles">From 2, with the one that is written; older ones are removed.</param>
+    public LogWriter(string path, long? mostBytes, int mostFiles, Action<string> complain)
     {
+        this.path = path;
+        this.mostBytes = mostBytes;
+        this.mostFiles = mostFiles;
         this.complain = complain;
-        fd = Sys.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NOCTTY | Libc.O_NONBLOCK, 0x180);
+        room = (int)Math.Min(BufferLength, mostBytes ?? BufferLength);
+        fd = Sys.Open(path, Flags, 0x180);
         if (fd < 0) throw ShimException.Of("FileFailed", $"log {path}", fd);
         if (!Sys.IsRegularFile(fd))
         {
             Sys.Close(fd);
             throw new ShimException("FileFailed", $"log {path}: not a regular file");
         }
+        Number = LogFiles.Newest(path) + 1;
         Offset = Sys.SeekEnd(fd);
         // A machine that went down in the middle of a record left it without an end.
         byte last = (byte)'\n', end = last;
         if (Offset > 0) Libc.pread(fd, &last, 1, Offset - 1);
         if (last != end && Sys.Write(fd, &end, 1) == 1) Offset++;
+        if (mostBytes is not null) LogFiles.RemoveUpTo(path, Number - mostFiles);
+    }
+
+    static int Flags => Libc.O_RDWR | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NOCTTY | Libc.O_NONBLOCK;
+
+    /// <summary>
+    /// The new file is there before the old one leaves its name, so that a full disk takes no file away; nothing is written to the old one after
+    /// its rename, so that a reader who has seen that and then comes to its end has all of it.
+    /// </summary>
+    void Rotate()
+    {
+        string fresh = path + ".new";
+        Sys.Unlink(fresh);
+        int opened = Sys.Open(fresh, Flags | Libc.O_EXCL, 0x180), r = opened;
+        if (r >= 0) r = Sys.Rename(path, LogFiles.Aside(path, Number));
+        bool aside = r >= 0;
+        if (r >= 0) r = Sys.Rename(fresh, path);
+        if (r < 0)
+        {
+            if (aside) Sys.Rename(LogFiles.Aside(path, Number), path);
+            Sys.Close(opened);
+            Sys.Unlink(fresh);
+            // It grows instead: better too much than nothing.
+            if (!rotationFails) complain($"log: a new file could not be begun: {Sys.Words(-r)}");
+            rotationFails = true;
+            return;
+        }
+        rotationFails = false;
+        Sys.Close(fd);
+        fd = opened;
+        Offset = 0;
+        Number++;
+        LogFiles.RemoveUpTo(path, Number - mostFiles);
+        Rotated?.Invoke();
     }
 
     public void Write(bool error, ReadOnlySpan<byte> output)
@@ -57,7 +109,7 @@ sealed unsafe class LogWriter
                 length = LargestRecord;
                 full = false;
             }
-            if (used + HeadLength + 2 + length + 1 > BufferLength)
+            if (used + HeadLength + 2 + length + 1 > room)
             {
                 Flush(waiting);
                 waiting = 0;
@@ -78,6 +130,7 @@ sealed unsafe class LogWriter
 
     void Flush(int outputBytes)
     {
+        if (mostBytes is { } most && Offset > 0 && Offset + used > most) Rotate();
         int done = 0;
         long r = 0;
         while (done < used)

@@ -30,6 +30,9 @@ sealed class Orders
     public MountOrder[] Mounts { get; private set; } = [];
     public string? Cgroup { get; private set; }
     public string? Log { get; private set; }
+    public string? LogUri { get; private set; }
+    public long? LogMaxSize { get; private set; }
+    public int LogMaxFiles { get; private set; } = 5;
     public bool Terminal { get; private set; }
     public bool Stdin { get; private set; }
     public string? StdoutPath { get; private set; }
@@ -94,6 +97,9 @@ sealed class Orders
                 case "mounts": o.Mounts = ReadMounts(ref reader, path); break;
                 case "cgroup": o.Cgroup = reader.GetString(); break;
                 case "log": o.Log = reader.GetString(); break;
+                case "logUri": o.LogUri = reader.GetString(); break;
+                case "logMaxSize": o.LogMaxSize = reader.TokenType == JsonTokenType.Null ? null : reader.GetInt64(); break;
+                case "logMaxFiles": if (reader.TokenType != JsonTokenType.Null) o.LogMaxFiles = reader.GetInt32(); break;
                 case "terminal": o.Terminal = reader.GetBoolean(); break;
                 case "stdin": o.Stdin = reader.GetBoolean(); break;
                 case "stdout": o.StdoutPath = reader.GetString(); break;
@@ -121,6 +127,9 @@ sealed class Orders
         NeedPath("stdinPath", o.StdinPath);
         NeedPath("endRecord", o.EndRecord);
         NeedPath("cgroup", o.Cgroup);
+        if ((o.LogMaxSize is not null || o.LogUri is not null) && (o.Log is null) == (o.LogUri is null)) throw Bad(path, "logMaxSize is of a log that is a file, and logUri of one that is none");
+        if (o.LogMaxSize < LogWriter.SmallestFile) throw Bad(path, $"logMaxSize is less than {LogWriter.SmallestFile}");
+        if (o.LogMaxFiles is < 2 or > 1000) throw Bad(path, "logMaxFiles is not from 2 to 1000");
         if (o.Cgroup is "/" || o.Cgroup?.EndsWith('/') == true) throw Bad(path, "cgroup is not the path of a group below the root");
         if (o.RestartPolicy is not ("no" or "on-failure" or "always" or "unless-stopped")) throw Bad(path, $"restartPolicy '{o.RestartPolicy}' is none of no, on-failure, always, unless-stopped");
         if (o.RestartLimit < 0 || o.RestartLimit > 0 && o.RestartPolicy != "on-failure") throw Bad(path, "restartLimit is a number from 0 on, and on-failure's alone");

@@ -136,6 +136,11 @@ static class Requests
             case "attach":
                 Attach(server, client, q);
                 break;
+            case "detach":
+                client.Leave();
+                client.Answer(q.Sequence);
+                client.CloseWhenSent();
+                break;
             case "resize":
                 if (q.Width is not (>= 1 and <= ushort.MaxValue) || q.Height is not (>= 1 and <= ushort.MaxValue))
                     throw new ShimException("BadRequest", "width and height are not numbers of cells from 1 to 65535");
@@ -186,7 +191,9 @@ static class Requests
 
     static void WriteOffset(Utf8JsonWriter w, Server server, ContainerProcess process)
     {
-        if (process.IsInit) Json.WriteNumber(w, "offset", server.Log?.Offset);
+        if (!process.IsInit) return;
+        Json.WriteNumber(w, "offset", server.Log?.Offset);
+        Json.WriteNumber(w, "file", server.Log?.Number);
     }
 
     static void Resize(ContainerProcess process, ushort width, ushort height)

@@ -8,6 +8,10 @@ sealed partial class Server
 {
     /// <summary>How long runtime calls that are under way may hold up the task's end.</summary>
     const int CallsMilliseconds = 5000, DroppedMilliseconds = 1000;
+    /// <summary>How long the receiver of a log may take for what is still on its way.</summary>
+    const int SinkMilliseconds = 5000;
+    /// <summary>How long logs that are being compressed may do so.</summary>
+    const int CompressMilliseconds = 2000;
 
     TaskState state = TaskState.Creating;
     Containers.Linux.Cgroups.ControlGroup? initGroup;
@@ -15,6 +19,7 @@ sealed partial class Server
     int? initStatus;
     ulong? shimStartTime;
     long droppedTold;
+    long Dropped => Log?.Dropped ?? Sink?.Dropped ?? 0;
     bool tellingDropped;
     EventLoop.Deadline? callsDeadline;
     // Verbs that change the state, one after another.
@@ -41,7 +46,7 @@ sealed partial class Server
 
     void WriteTask()
     {
-        droppedTold = Log?.Dropped ?? 0;
+        droppedTold = Dropped;
         try
         {
             Files.Replace("task.json", Json.Object(WriteTaskMembers));
@@ -72,7 +77,7 @@ sealed partial class Server
         foreach (ContainerProcess exec in execs)
             if (exec.Pid > 0) exec.WriteExec(w);
         w.WriteEndArray();
-        w.WriteNumber("droppedLogBytes", Log?.Dropped ?? 0);
+        w.WriteNumber("droppedLogBytes", Dropped);
         WriteRestarts(w);
         WriteHealth(w);
     }
@@ -80,7 +85,7 @@ sealed partial class Server
     /// <summary>A disk that stays full changes the count with every line: a record each second is enough.</summary>
     void TellDropped()
     {
-        if (tellingDropped || Log is null || Log.Dropped == droppedTold || state is TaskState.Creating or TaskState.Stopped) return;
+        if (tellingDropped || Dropped == droppedTold || state is TaskState.Creating or TaskState.Stopped) return;
         tellingDropped = true;
         Loop.After(DroppedMilliseconds, () =>
         {
@@ -367,7 +372,7 @@ sealed partial class Server
             Delete(force: false);
             return;
         }
-        if (!deleted || connections.Exists(c => c.Busy) || execs.Exists(e => e.Alive || !e.Told)) return;
+        if (!deleted || compressor is { Pid: > 0 } || Sink is { Busy: true } || connections.Exists(c => c.Busy) || execs.Exists(e => e.Alive || !e.Told)) return;
         Finish();
     }
 
@@ -402,12 +407,31 @@ sealed partial class Server
             return;
         }
         state = TaskState.Stopped;
+        Sink?.End();
         WriteTask();
         removed = connections.Exists(c => c.Removes);
         init.Tell();
         deleted = true;
+        if (compressor is { Pid: > 0 }) Loop.After(CompressMilliseconds, StopCompressing);
+        if (Sink is { Busy: true }) Loop.After(SinkMilliseconds, () =>
+        {
+            Sink.Close();
+            GoOnEnding();
+        });
         // Whoever is neither waiting nor being told keeps the shim alive no longer.
         Loop.After(ExecsMilliseconds, Finish);
+        GoOnEnding();
+    }
+
+    /// <summary>Everything was taken: an end that waited for that goes on.</summary>
+    public void SinkRested()
+    {
+        if (ending) GoOnEnding();
+    }
+
+    void StopCompressing()
+    {
+        compressor!.Stop();
         GoOnEnding();
     }
 
@@ -415,6 +439,8 @@ sealed partial class Server
     {
         if (finished) return;
         finished = true;
+        compressor?.Stop();
+        Sink?.Close();
         Sys.Unlink("shim.sock");
         Sys.Unlink("health.json");
         foreach (Connection client in connections.ToArray()) client.Close();

@@ -36,6 +36,10 @@ sealed partial class Server
     public string RunDirectory { get; }
     public EventLoop Loop { get; } = new();
     public LogWriter? Log { get; private set; }
+    public LogSink? Sink { get; private set; }
+    LogCompressor? compressor;
+    // Short-lived children of the shim's own, and what is done at the end of each.
+    readonly Dictionary<int, Action<int>> helpers = new();
 
     Server(string runDir, Orders orders)
     {
@@ -108,10 +112,45 @@ sealed partial class Server
         WriteTask();
         foreach (MountOrder order in orders.Mounts) Mounts.Make(order);
         if (!Processes.OwnProgram.CoverReadOnly(orders.Runtime)) Complain($"{orders.Runtime} could not be covered by a read-only mount of itself");
-        if (orders.Log is not null) Log = new LogWriter(orders.Log, Complain);
+        if (orders.Log is not null) OpenLog(orders.Log);
+        if (orders.LogUri is not null) Sink = LogSink.Open(this, orders.LogUri, orders.Id, orders.Namespace);
         if (Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}"))
             throw new ShimException("TaskExists", $"the runtime has a container {orders.Id} in {orders.RuntimeRoot}");
         Create();
+    }
+
+    void OpenLog(string path)
+    {
+        Log = new LogWriter(path, orders.LogMaxSize, orders.LogMaxFiles, Complain);
+        if (orders.LogMaxSize is null) return;
+        compressor = new LogCompressor(this, path);
+        Log.Rotated = compressor.Begin;
+        compressor.Begin();
+    }
+
+    /// <summary>Runs psrun itself beside the loop; its complaints go to shim.log.</summary>
+    /// <exception cref="ShimException">ShimFailed: it could not be started.</exception>
+    public int StartHelper(string[] arguments, int input, int output, Action<int> ended)
+    {
+        int words = Sys.Duplicate(2, Spawn.FirstFreeDescriptor);
+        int pid = new Spawn
+        {
+            Program = "/proc/self/exe", Arguments = ["psrun", .. arguments], Environment = RuntimeCall.MinimalEnvironment(), Stdin = input, Stdout = output, Stderr = words,
+        }.Start();
+        Sys.Close(words);
+        if (pid < 0) throw ShimException.Of("ShimFailed", "psrun " + arguments[0], pid);
+        helpers.Add(pid, ended);
+        return pid;
+    }
+
+    /// <summary>A child that was started elsewhere is reaped here.</summary>
+    public void AddHelper(int pid, Action<int> ended) => helpers.Add(pid, ended);
+
+    public void EndHelper(int pid)
+    {
+        if (!helpers.Remove(pid)) return;
+        Sys.Kill(pid, Libc.SIGKILL);
+        Sys.Wait(ref pid, Libc.__WALL);
     }
 
     void Create()
@@ -224,6 +263,8 @@ sealed partial class Server
     void EndAbandoned()
     {
         init.CloseStreams();
+        compressor?.Stop();
+        Sink?.Close();
         if (Log is { Offset: 0 }) Sys.Unlink(orders.Log!);
         if (ownsSocket)
             foreach (string file in new[] { "shim.sock", "init.pid", "task.json", "console.sock" }) Sys.Unlink(file);
@@ -284,6 +325,7 @@ sealed partial class Server
             int status = Sys.Wait(ref pid, Libc.WNOHANG | Libc.__WALL);
             if (pid <= 0) break;
             if (calls.Remove(pid, out RuntimeCall? call)) CallEnded(call, status);
+            else if (helpers.Remove(pid, out Action<int>? ended)) ended(status);
             else if (init.Alive && pid == init.Pid) InitEnded(status);
             else if (check is { Alive: true } && pid == check.Pid) CheckExited(check, status);
             else if (FindExec(pid) is { } exec) ExecEnded(exec, status);

@@ -12,8 +12,8 @@ namespace Psrun.Shim;
 /// </summary>
 sealed unsafe partial class Spawn
 {
-    /// <summary>The child's descriptors are 0 … 3: what is given to it must lie above them, or one move would overwrite the next.</summary>
-    public const int FirstFreeDescriptor = 4;
+    /// <summary>The child's descriptors are 0 … 5: what is given to it must lie above them, or one move would overwrite the next.</summary>
+    public const int FirstFreeDescriptor = 6;
 
     public required string Program { get; init; }
     public required string[] Arguments { get; init; }
@@ -21,8 +21,8 @@ sealed unsafe partial class Spawn
     public required int Stdin { get; init; }
     public required int Stdout { get; init; }
     public required int Stderr { get; init; }
-    /// <summary>Becomes descriptor 3; -1: none.</summary>
-    public int Extra { get; init; } = -1;
+    /// <summary>Become the descriptors from 3 on; three at most.</summary>
+    public int[] Extra { get; init; } = [];
     /// <summary>The groups that the child enters before anything else; null: it stays in the caller's.</summary>
     public CgroupEntry? Group { get; init; }
     /// <summary>After a failure: whether it was the group that could not be entered.</summary>
@@ -39,7 +39,7 @@ sealed unsafe partial class Spawn
         public byte** Arguments;
         public byte** Environment;
         public byte* Root;
-        public fixed int Descriptors[4];
+        public fixed int Descriptors[6];
         public int DescriptorCount;
         public int* Groups;
         public byte* Self;
@@ -66,8 +66,8 @@ sealed unsafe partial class Spawn
             plan->Descriptors[0] = Stdin;
             plan->Descriptors[1] = Stdout;
             plan->Descriptors[2] = Stderr;
-            plan->Descriptors[3] = Extra;
-            plan->DescriptorCount = Extra >= 0 ? 4 : 3;
+            for (int i = 0; i < Extra.Length; i++) plan->Descriptors[3 + i] = Extra[i];
+            plan->DescriptorCount = 3 + Extra.Length;
             plan->Self = Text("0", memory);
             plan->GroupCount = Group?.Files.Count ?? 0;
             plan->Groups = (int*)NativeMemory.AllocZeroed((nuint)plan->GroupCount + 1, sizeof(int));

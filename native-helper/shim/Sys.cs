@@ -85,12 +85,38 @@ static unsafe partial class Sys
         return r < 0 ? -error : Result(Libc.listen(fd, backlog));
     });
 
+    public static int ConnectDatagram(string path) => Socket(path, Libc.SOCK_NONBLOCK, (fd, address) => Result(Libc.connect(fd, &address, (uint)sizeof(sockaddr_un))), Libc.SOCK_DGRAM);
+
+    /// <summary>An empty message that carries one descriptor.</summary>
+    public static int SendDescriptor(int fd, int descriptor)
+    {
+        nint* control = stackalloc nint[(sizeof(cmsghdr) + sizeof(nint)) / sizeof(nint)];
+        var head = (cmsghdr*)control;
+        head->cmsg_len = (nuint)(sizeof(cmsghdr) + sizeof(int));
+        head->cmsg_level = Libc.SOL_SOCKET;
+        head->cmsg_type = Libc.SCM_RIGHTS;
+        *(int*)(head + 1) = descriptor;
+        msghdr message = new() { msg_control = control, msg_controllen = (nuint)(sizeof(cmsghdr) + sizeof(nint)) };
+        return (int)Result(Libc.sendmsg(fd, &message, Libc.MSG_NOSIGNAL | Libc.MSG_DONTWAIT));
+    }
+
+    /// <summary>A memory file that nobody can change any more.</summary>
+    public static int SealedFile(string name, byte[] content)
+    {
+        int fd = Above((int)Result(Libc.memfd_create(name, Libc.MFD_CLOEXEC | Libc.MFD_ALLOW_SEALING)));
+        if (fd < 0) return fd;
+        Files.WriteAll(fd, content);
+        if (Libc.fcntl(fd, Libc.F_ADD_SEALS, Libc.F_SEAL_SEAL | Libc.F_SEAL_SHRINK | Libc.F_SEAL_GROW | Libc.F_SEAL_WRITE) == 0 && SeekEnd(fd) == content.Length) return fd;
+        Close(fd);
+        return -Libc.ENOSPC;
+    }
+
     public static int Connect(string path) => Socket(path, 0, (fd, address) => Result(Libc.connect(fd, &address, (uint)sizeof(sockaddr_un))));
 
-    static int Socket(string path, int flags, Func<int, sockaddr_un, long> use)
+    static int Socket(string path, int flags, Func<int, sockaddr_un, long> use, int type = Libc.SOCK_STREAM)
     {
         if (!sockaddr_un.TryMake(Encoding.UTF8.GetBytes(path), out sockaddr_un address)) return -Libc.ENAMETOOLONG;
-        int fd = (int)Result(Libc.socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC | flags, 0));
+        int fd = (int)Result(Libc.socket(Libc.AF_UNIX, type | Libc.SOCK_CLOEXEC | flags, 0));
         if (fd < 0) return fd;
         long r = use(fd, address);
         if (r >= 0) return fd;

@@ -48,7 +48,7 @@ Describe 'A limit holds, run <_>' -ForEach $runs {
         $null = New-Container hog -RootfsPath $root -Memory 48MB -MemorySwap 48MB -ArgumentList awk, $hog | Start-ContainerTask
         $result = Wait-ContainerTask hog -TimeoutSec 120
         $task = Get-ContainerTask hog
-        $held = [int] (Get-ContainerLog hog | Select-Object -Last 1).Line
+        $held = [int] (Get-ContainerLog hog | Select-Object -Last 1).Text
         Write-Figure 'a memory hog with 48 MiB dies at' "$held MiB"
         Remove-Container hog -Force
         $result.Signal, $result.ExitCode | Should -Be 9, 137

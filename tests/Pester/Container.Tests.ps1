@@ -190,7 +190,7 @@ Describe 'Bad input to New-Container' {
         @{ What = 'a variable with = in its name'; Id = 'InvalidArgument'; Try = { New-Probe -Environment @{ 'A=B' = '1' } } }
         @{ What = 'a file of variables that is missing'; Id = 'EnvironmentFileInvalid'; Try = { New-Probe -EnvironmentFile /nonexistent } }
         @{ What = 'a relative working folder'; Id = 'InvalidArgument'; Try = { New-Probe -WorkingDirectory tmp } }
-        @{ What = 'a log of an unknown kind'; Id = 'NotSupported'; Try = { New-Probe -LogUri syslog: } }
+        @{ What = 'a log of an unknown kind'; Id = 'NotSupported'; Try = { New-Probe -LogUri carrier-pigeon: } }
         @{ What = 'less memory than a kernel takes'; Id = 'InvalidArgument'; Try = { New-Probe -Memory 0 } }
         @{ What = 'no processor'; Id = 'InvalidArgument'; Try = { New-Probe -Cpu 0 } }
     ) {

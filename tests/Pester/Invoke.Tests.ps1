@@ -157,7 +157,7 @@ Describe 'Invoke-Container' {
     It 'keeps the container without' {
         Invoke-Container kept -RootfsPath $root -- echo hi | Should -Be 'hi'
         (Get-ContainerTask kept).ExitCode | Should -Be 0
-        (Get-ContainerLog kept).Line | Should -Be 'hi'
+        (Get-ContainerLog kept).Text | Should -Be 'hi'
         Remove-Container kept
     }
 
@@ -216,15 +216,15 @@ Describe 'Get-ContainerLog' {
     It 'has time, stream and line' {
         $log = Get-ContainerLog logged
         $log | Should -BeOfType Containers.ContainerLogEntry
-        ($log | Where-Object Stream -eq Stdout).Line | Should -Be 'out 1', 'out 2', 'out 3', 'unfinished'
+        ($log | Where-Object Stream -eq Stdout).Text | Should -Be 'out 1', 'out 2', 'out 3', 'unfinished'
         $log[0].Time | Should -BeOfType DateTimeOffset
     }
 
-    It 'selects a stream' { (Get-ContainerLog logged -Stream Stderr).Line | Should -Be 'err' }
-    It 'selects the last lines' { (Get-ContainerLog logged -Stream Stdout -Tail 2).Line | Should -Be 'out 3', 'unfinished' }
+    It 'selects a stream' { (Get-ContainerLog logged -Stream Stderr).Text | Should -Be 'err' }
+    It 'selects the last lines' { (Get-ContainerLog logged -Stream Stdout -Tail 2).Text | Should -Be 'out 3', 'unfinished' }
     It 'selects by time' { Get-ContainerLog logged -Since ([DateTimeOffset]::UtcNow.AddHours(1)) | Should -BeNullOrEmpty }
     It 'gives strings with -Raw' { Get-ContainerLog logged -Stream Stderr -Raw | Should -BeOfType string }
-    It 'takes containers from the pipeline' { (Get-Container logged | Get-ContainerLog -Tail 1).Line | Should -HaveCount 1 }
+    It 'takes containers from the pipeline' { (Get-Container logged | Get-ContainerLog -Tail 1).Text | Should -HaveCount 1 }
     It 'is LogNotFound where none is kept' {
         $null = New-Container silent -RootfsPath $root -LogUri none: -ArgumentList true
         Get-ErrorIdOf { Get-ContainerLog silent } | Should -Be 'LogNotFound'
@@ -232,12 +232,46 @@ Describe 'Get-ContainerLog' {
 
     It 'follows what comes until the task ends' {
         $lines = New-Container slow -RootfsPath $root -- sh -c 'for i in 1 2 3; do echo $i; sleep 0.2; done' | Start-ContainerTask -PassThru | Get-ContainerLog -Follow
-        $lines.Line | Should -Be '1', '2', '3'
+        $lines.Text | Should -Be '1', '2', '3'
     }
 
     It 'stops following when the pipeline wants no more' {
         $null = New-Container chatty -RootfsPath $root -- sh -c 'while echo tick; do sleep 0.1; done' | Start-ContainerTask
-        (Get-ContainerLog chatty -Follow | Select-Object -First 2).Line | Should -Be 'tick', 'tick'
+        (Get-ContainerLog chatty -Follow | Select-Object -First 2).Text | Should -Be 'tick', 'tick'
         Remove-Container chatty -Force
+    }
+
+    It 'gives the time before the text with -Timestamps' {
+        Get-ContainerLog logged -Stream Stderr -Timestamps | Should -Match '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z err$'
+    }
+
+    It 'gives every line once and in order while the log is put aside, compressed and followed' {
+        $count = $env:CONTAINERS_TEST_LONG ? 1000000 : 20000
+        # A hundred bytes each, so that the long run has 100 MB.
+        $script = "i=0; while [ `$i -lt $count ]; do echo `$i ---------------------------------------------------------------------------------------; i=`$((i+1)); done"
+        New-Container turning -RootfsPath $root -LogMaxSize 256KB -LogMaxFiles 1000 -- sh -c $script | Start-ContainerTask
+        $next = 0
+        Get-ContainerLog turning -Follow -Raw | ForEach-Object {
+            if (-not $_.StartsWith("$next -")) { throw "after line $($next - 1) came: $_" }
+            $next++
+        }
+        $next | Should -Be $count
+        $again = 0
+        Get-ContainerLog turning -Raw | ForEach-Object {
+            if (-not $_.StartsWith("$again -")) { throw "after line $($again - 1) came: $_" }
+            $again++
+        }
+        $again | Should -Be $count
+        (Get-ContainerLog turning -Tail 2 -Raw) -replace ' .*' | Should -Be "$($count - 2)", "$($count - 1)"
+        @(Get-Item "$((Get-Container turning).LogPath).*.gz").Count | Should -BeGreaterThan 2
+        Remove-Container turning
+    }
+
+    It 'refuses limits that cannot be: <What>' -ForEach @(
+        @{ What = 'a limit for a log that is no file'; More = @{ LogUri = 'none:'; LogMaxSize = 1MB } }
+        @{ What = 'a number of files without a size'; More = @{ LogMaxFiles = 3 } }
+        @{ What = 'a file in a folder that is not there'; More = @{ LogUri = 'file:///nowhere/log' } }
+    ) {
+        Get-ErrorIdOf { New-Container wrong -RootfsPath $root @More -- true } | Should -Be 'InvalidArgument'
     }
 }

@@ -31,7 +31,7 @@ BeforeAll {
     # Runs until it is told by a signal, and says when it listens.
     function Start-Listener([string] $Id, [string] $Traps, [hashtable] $More = @{}) {
         $task = New-Container $Id -RootfsPath $root @More -- sh -c "$Traps; echo ready; while :; do sleep 0.02; done" | Start-ContainerTask -PassThru
-        Wait-Until { (Get-ContainerLog $Id).Line -contains 'ready' } "$Id listens"
+        Wait-Until { (Get-ContainerLog $Id).Text -contains 'ready' } "$Id listens"
         $task
     }
 }
@@ -160,7 +160,7 @@ Describe 'The end of a program' {
     It 'takes its children with it' {
         $null = New-Container end -RootfsPath $root -ProcessNamespace host -- sh -c 'setsid sleep 1000 & echo $!; sleep 0.2' |
             Start-ContainerTask -PassThru | Wait-ContainerTask -TimeoutSec 60
-        $child = (Get-ContainerLog end).Line
+        $child = (Get-ContainerLog end).Text
         (Get-Content "/proc/$child/cmdline" -Raw -ErrorAction SilentlyContinue) | Should -BeNullOrEmpty
     }
 
@@ -207,26 +207,26 @@ Describe 'A signal' {
     It 'is a name, with or without SIG, in any case, or a number: <_>' -ForEach 'USR1', 'SIGUSR1', 'usr1', '10' {
         $null = Start-Listener heard 'trap "echo heard" USR1'
         Send-ContainerSignal heard -Signal $_
-        Wait-Until { (Get-ContainerLog heard).Line -contains 'heard' } 'the signal'
+        Wait-Until { (Get-ContainerLog heard).Text -contains 'heard' } 'the signal'
         (Get-ContainerTask heard).State | Should -Be 'Running'
     }
 
     It 'of real time is one' {
         $null = Start-Listener heard 'trap "echo heard" 37'
         Send-ContainerSignal heard -Signal RTMIN+3
-        Wait-Until { (Get-ContainerLog heard).Line -contains 'heard' } 'the signal'
+        Wait-Until { (Get-ContainerLog heard).Text -contains 'heard' } 'the signal'
     }
 
     It 'goes to the first process alone, and to all with -All' {
         $null = New-Container heard -RootfsPath $root -- sh -c (
             'sh -c "trap \"echo child\" USR1; echo ready; while :; do sleep 0.02; done" & trap "echo first" USR1; while :; do sleep 0.02; done') | Start-ContainerTask
-        Wait-Until { (Get-ContainerLog heard).Line -contains 'ready' } 'the child'
+        Wait-Until { (Get-ContainerLog heard).Text -contains 'ready' } 'the child'
         Send-ContainerSignal heard -Signal USR1
-        Wait-Until { (Get-ContainerLog heard).Line -contains 'first' } 'the signal'
-        (Get-ContainerLog heard).Line | Should -Not -Contain 'child'
+        Wait-Until { (Get-ContainerLog heard).Text -contains 'first' } 'the signal'
+        (Get-ContainerLog heard).Text | Should -Not -Contain 'child'
         # sleep ends by it too; what listens does not.
         Send-ContainerSignal heard -Signal USR1 -All
-        Wait-Until { (Get-ContainerLog heard).Line -contains 'child' } 'the signal to all'
+        Wait-Until { (Get-ContainerLog heard).Text -contains 'child' } 'the signal to all'
     }
 
     It 'stops and continues the processes that it reaches' {
@@ -282,7 +282,7 @@ Describe 'What a program sees' {
         $null = New-Container layer -RootfsPath $root -Overlay -- sh -c 'cat /kept 2>/dev/null; echo more >>/kept'
         foreach ($round in 1..3) { $null = Start-ContainerTask layer -PassThru | Wait-ContainerTask -TimeoutSec 60 }
         # Each task's lines are in the log, which goes on: nothing, one, two.
-        (Get-ContainerLog layer).Line | Should -Be 'more', 'more', 'more'
+        (Get-ContainerLog layer).Text | Should -Be 'more', 'more', 'more'
         "$root/kept" | Should -Not -Exist
         Remove-Container layer
     }

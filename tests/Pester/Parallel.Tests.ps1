@@ -34,7 +34,7 @@ Describe 'A hundred containers made, started and removed in a loop' {
             $failed = $null
             $made = New-Container "loop-$i" -RootfsPath $root -ArgumentList sh, -c, "echo $i; exit $($i % 100)" -ErrorVariable +failed
             $result = $made | Start-ContainerTask -PassThru -ErrorVariable +failed | Wait-ContainerTask -TimeoutSec 60 -ErrorVariable +failed
-            $line = (Get-ContainerLog "loop-$i" -ErrorVariable +failed).Line
+            $line = (Get-ContainerLog "loop-$i" -ErrorVariable +failed).Text
             $results.Add([pscustomobject]@{ Wanted = $i; ExitCode = $result.ExitCode; Line = $line })
             Remove-Container "loop-$i" -ErrorVariable +failed
             foreach ($problem in $failed) { $problems.Add($problem) }

@@ -114,14 +114,14 @@ Describe 'A pwsh that was killed with its session and its cgroups' {
     }
 
     It 'leaves a log that is whole, from the first byte on, and goes on' {
-        $lines = Invoke-Next '@((Get-ContainerLog survivor).Line)'
+        $lines = Invoke-Next '@((Get-ContainerLog survivor).Text)'
         $lines.Count | Should -BeGreaterThan 10
         $lines | Should -Be (1..$lines.Count | ForEach-Object { "line $_" })
         Wait-Until { (Get-ContainerLog survivor).Count -gt $before + 10 } 'more lines after the kill'
     }
 
     It 'leaves a log that the next one can follow' {
-        $lines = Invoke-Next '@((Get-ContainerLog survivor -Follow -Tail 0 | Select-Object -First 5).Line)'
+        $lines = Invoke-Next '@((Get-ContainerLog survivor -Follow -Tail 0 | Select-Object -First 5).Text)'
         $first = [int] $lines[0].Split(' ')[1]
         $lines | Should -Be ($first..($first + 4) | ForEach-Object { "line $_" })
     }
@@ -159,7 +159,7 @@ Describe 'A pwsh that was killed in the middle of' {
         (Get-ContainerTask streamed).State | Should -Be 'Running'
         $before = (Get-ContainerLog streamed).Count
         Wait-Until { (Get-ContainerLog streamed).Count -gt $before + 5 } 'more lines'
-        $lines = (Get-ContainerLog streamed).Line
+        $lines = (Get-ContainerLog streamed).Text
         $lines | Should -Be (1..$lines.Count | ForEach-Object { "line $_" })
     }
 
@@ -170,7 +170,7 @@ Describe 'A pwsh that was killed in the middle of' {
         $null = Stop-Caller $caller
         # The container's own input stays open for the next who attaches: the program waits, and can be stopped.
         (Get-ContainerTask fed).State | Should -Be 'Running'
-        (Get-ContainerLog fed).Line | Should -Be '1', '2', '3'
+        (Get-ContainerLog fed).Text | Should -Be '1', '2', '3'
         (Stop-ContainerTask fed -TimeoutSec 0 -PassThru).State | Should -Be 'Stopped'
     }
 

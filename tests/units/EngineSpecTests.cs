@@ -201,7 +201,7 @@ public sealed class EngineSpecTests : IDisposable
         Refused(ErrorIds.InvalidArgument, o => o.Device = ["/etc/passwd"]);
         Refused(ErrorIds.InvalidArgument, o => { o.NullIO = true; o.Tty = true; });
         Refused(ErrorIds.InvalidArgument, o => o.RestartPolicy = "sometimes");
-        Refused(ErrorIds.NotSupported, o => o.LogUri = "journald:");
+        Refused(ErrorIds.NotSupported, o => o.LogUri = "carrier-pigeon:");
         Refused(ErrorIds.InvalidArgument, o => o.UserNamespace = NamespaceChoice.Private);
         Refused(ErrorIds.InvalidSpec, o => o.ArgumentList = null);
         Refused(ErrorIds.RootfsNotFound, o => o.RootfsPath = "/no/such/root");

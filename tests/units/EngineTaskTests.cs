@@ -70,9 +70,34 @@ public sealed class EngineTaskTests : IDisposable
         await f.Engine.Tasks.WaitAsync(c.Id, cancel: f.Limit);
         await f.Engine.Tasks.RemoveAsync(c.Id, cancel: f.Limit);
         var entries = f.Engine.Logs.Read(c.Id).ToList();
-        Assert.Equal(["one", "three", "two"], entries.Select(e => e.Line).Order());
-        Assert.Equal("two", Assert.Single(entries, e => e.Stream == ContainerLogStream.Stderr).Line);
-        Assert.Equal("three", Assert.Single(f.Engine.Logs.Read(c.Id, new ContainerLogOptions { Tail = 1, Stream = ContainerLogStream.Stdout })).Line);
+        Assert.Equal(["one", "three", "two"], entries.Select(e => e.Text).Order());
+        Assert.Equal("two", Assert.Single(entries, e => e.Stream == ContainerLogStream.Stderr).Text);
+        Assert.Equal("three", Assert.Single(f.Engine.Logs.Read(c.Id, new ContainerLogOptions { Tail = 1, Stream = ContainerLogStream.Stdout })).Text);
+    }
+
+    [RunsContainersFact]
+    public async Task A_log_of_a_file_of_ones_own_rotates_is_followed_and_stays()
+    {
+        var folder = Directory.CreateTempSubdirectory("log of containers ").FullName;
+        try
+        {
+            var path = Path.Combine(folder, "web.log");
+            var c = await New("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done", o =>
+            {
+                (o.LogUri, o.LogMaxSize, o.LogMaxFiles) = ($"file://{Uri.EscapeDataString(path).Replace("%2F", "/")}", 65536, 100);
+            });
+            Assert.Equal(path, c.LogPath);
+            await f.Engine.Tasks.StartAsync(c.Id, cancel: f.Limit);
+            var lines = new List<string>();
+            await foreach (var entry in f.Engine.Logs.FollowAsync(c.Id, cancel: f.Limit)) { lines.Add(entry.Text); }
+            var expected = Enumerable.Range(0, 20000).Select(i => $"line {i}").ToList();
+            Assert.Equal(expected, lines);
+            Assert.Equal(expected, f.Engine.Logs.Read(c.Id).Select(e => e.Text));
+            Assert.True(Directory.GetFiles(folder, "web.log.*").Length > 10);
+            await f.Engine.Containers.RemoveAsync(c.Id, cancel: f.Limit);
+            Assert.True(File.Exists(path));
+        }
+        finally { Directory.Delete(folder, recursive: true); }
     }
 
     [RunsContainersFact]
@@ -85,8 +110,8 @@ public sealed class EngineTaskTests : IDisposable
         var lines = new List<string>();
         await foreach (var entry in f.Engine.Logs.FollowAsync(c.Id, cancel: f.Limit))
         {
-            lines.Add(entry.Line);
-            if (entry.Line == "first") { await attachment.WriteAsync("hello\n"u8.ToArray(), f.Limit); }
+            lines.Add(entry.Text);
+            if (entry.Text == "first") { await attachment.WriteAsync("hello\n"u8.ToArray(), f.Limit); }
         }
         Assert.Equal(["first", "got hello"], lines);
     }

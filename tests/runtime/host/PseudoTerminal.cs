@@ -68,14 +68,17 @@ sealed class PseudoTerminal : IDisposable
     }
 
     /// <summary>Neither edits lines nor echoes.</summary>
-    public bool IsRaw
+    public bool IsRaw => (Attributes[3] & (Canonical | Echo)) == 0;
+
+    /// <summary>The kernel's struct termios: four words of flags, then line discipline and control characters.</summary>
+    public uint[] Attributes
     {
         get
         {
-            Span<uint> attributes = stackalloc uint[16];
-            if (Native.ioctl(User, GetAttributes, System.Runtime.InteropServices.MemoryMarshal.AsBytes(attributes)) != 0)
+            var attributes = new uint[16];
+            if (Native.ioctl(User, GetAttributes, System.Runtime.InteropServices.MemoryMarshal.AsBytes(attributes.AsSpan())) != 0)
                 throw Native.Failure("TCGETS");
-            return (attributes[3] & (Canonical | Echo)) == 0;
+            return attributes;
         }
     }
 
