@@ -17,7 +17,10 @@ public sealed class ContainerEngine
         Storage = new ContainerStorage(this);
         Registries = new ContainerRegistries(this);
         Containers = new ContainerStore(this);
+        ContainerNamespaces = new ContainerNamespaces(this);
         Tasks = new ContainerTasks(this);
+        Events = new ContainerEvents(this);
+        Items = new ContainerItems(this);
         Logs = new ContainerLogs(this);
         Cgroups = new ContainerCgroups(this);
         Namespaces = new LinuxNamespaces(this);
@@ -27,12 +30,15 @@ public sealed class ContainerEngine
 
     public ContainerHostOptions Options { get; }
     public ContainerStore Containers { get; }
+    public ContainerNamespaces ContainerNamespaces { get; }
     public ImageStore Images { get; }
     public ContentStore Content { get; }
     public SnapshotStore Snapshots { get; }
     public ContainerStorage Storage { get; }
     public ContainerRegistries Registries { get; }
     public ContainerTasks Tasks { get; }
+    public ContainerEvents Events { get; }
+    public ContainerItems Items { get; }
     public ContainerLogs Logs { get; }
     public ContainerCgroups Cgroups { get; }
     public LinuxNamespaces Namespaces { get; }

@@ -32,7 +32,7 @@ static class Program
             if (rest.Length > 0 && rest[0] is ("--help" or "-h"))
                 return Print(Commands.Usage(verb));
             failure = verb == "exec" ? 255 : 1;
-            string root = verb is "shim" or "attach" or "spec" or "unpack" or "pack" or "copy" or "namespace" or "unit" or "features" or "help" ? "" : Path.GetFullPath(global.Value("root") ?? Rootless.DefaultRoot(), InvocationFolder);
+            string root = verb is "shim" or "attach" or "spec" or "unpack" or "pack" or "copy" or "item" or "namespace" or "unit" or "features" or "help" ? "" : Path.GetFullPath(global.Value("root") ?? Rootless.DefaultRoot(), InvocationFolder);
             if (verb is "create" or "run" or "exec" && !OwnProgram.CanMapAnew())
                 OwnProgram.RunReadOnly(args);
             return verb switch
@@ -60,6 +60,7 @@ static class Program
                 "unpack" => UnpackVerb.Run(rest),
                 "pack" => PackVerb.Run(rest),
                 "copy" => CopyVerb.Run(rest),
+                "item" => Items.ItemVerb.Run(rest),
                 "features" => FeaturesVerb.Run(rest),
                 "help" => Print(rest.Length > 0 ? Commands.Usage(rest[0]) : Commands.Usage()),
                 _ => throw Commands.Unknown(verb),

@@ -48,7 +48,8 @@ for process in /proc/[0-9]*; do
 done
 
 find /sys/fs/cgroup -type d -name "*$mark*" 2>/dev/null | sed 's/^/cgroup /' >>"$list"
-find /run /var/lib /var/lock /var/tmp /tmp /dev/shm /etc "$@" -xdev -name "*$mark*" 2>/dev/null | sed 's/^/file /' >>"$list"
+# the journal of events is there to stay
+find /run /var/lib /var/lock /var/tmp /tmp /dev/shm /etc "$@" -xdev -name "*$mark*" ! -path '*/events/*' 2>/dev/null | sed 's/^/file /' >>"$list"
 
 sort -u "$list" -o "$list"
 sed 's/^/  /' "$list"

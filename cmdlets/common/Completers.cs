@@ -39,7 +39,7 @@ public sealed class ContainerIdCompleter : Completer
 
 public sealed class ContainerNamespaceCompleter : Completer
 {
-    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Containers.ListNamespaces();
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().ContainerNamespaces.ListNames();
 }
 
 public sealed class NetworkCompleter : Completer

@@ -6,11 +6,22 @@ namespace Containers.Cmdlets;
 public abstract class EngineCmdlet : ContainerCmdlet
 {
     ContainerEngine? engine;
+    JobStart? job;
 
     /// <summary>The engine as the environment has it at this moment: variables may change between two calls.</summary>
     protected ContainerEngine Engine => engine ??= OpenEngine();
 
     internal static ContainerEngine OpenEngine() => new(ContainerHostOptions.FromEnvironment(ModuleLoader.ModuleRoot));
+
+    /// <summary>In ProcessRecord: whether the record was kept for a job, and nothing else is to be done with it.</summary>
+    private protected bool IsTaken
+    {
+        get
+        {
+            job?.Take();
+            return job is not null;
+        }
+    }
 
     protected override void BeginProcessing()
     {
@@ -22,7 +33,11 @@ public abstract class EngineCmdlet : ContainerCmdlet
         {
             ThrowTerminatingError(Errors.Record(e, null));
         }
+        if (this is IJobCmdlet { AsJob.IsPresent: true })
+            job = new JobStart(this);
     }
+
+    protected override void EndProcessing() => job?.Start();
 }
 
 /// <summary>A cmdlet that works in one container namespace.</summary>

@@ -55,7 +55,8 @@ static class Errors
     static string? WayOut(string id) => id switch
     {
         ErrorIds.ContainerNotFound => "Get-Container",
-        ErrorIds.ContainerExists => "Get-Container",
+        ErrorIds.ContainerExists or ErrorIds.ContainerInUse => "Get-Container",
+        ErrorIds.ContainerNamespaceExists or ErrorIds.ContainerNamespaceNotEmpty or ErrorIds.ContainerNamespaceNotFound => "Get-ContainerNamespace",
         ErrorIds.TaskNotFound => "Start-ContainerTask",
         ErrorIds.TaskExists => "Remove-ContainerTask",
         ErrorIds.TaskRunning => "Stop-ContainerTask",

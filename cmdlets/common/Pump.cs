@@ -53,6 +53,8 @@ public sealed class PumpedWork<T>
         task.ContinueWith(static (_, pump) => ((Pump)pump!).Close(), pump, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
+    public bool IsCompleted => task.IsCompleted;
+
     /// <summary>Pumps until something else has happened, or the work has ended.</summary>
     public void Until(Task other)
     {

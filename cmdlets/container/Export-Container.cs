@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsData.Export, "Container", SupportsShouldProcess = true)]
 [OutputType(typeof(FileInfo))]
-public sealed class ExportContainerCommand : TenantCmdlet
+public sealed class ExportContainerCommand : TenantCmdlet, IJobCmdlet
 {
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Alias("ContainerId")]
@@ -21,7 +21,16 @@ public sealed class ExportContainerCommand : TenantCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    protected override void ProcessRecord() => Try(Id, () =>
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        if (!IsTaken)
+            Try(Id, ExportOne);
+    }
+
+    void ExportOne()
     {
         string path = HostPath(Path);
         if (!Force && File.Exists(path))
@@ -31,5 +40,5 @@ public sealed class ExportContainerCommand : TenantCmdlet
         Wait(token => Engine.Containers.ExportAsync(Id, path, ContainerNamespace, token));
         if (PassThru)
             WriteObject(new FileInfo(path));
-    });
+    }
 }

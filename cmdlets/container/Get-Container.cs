@@ -15,11 +15,11 @@ public sealed class GetContainerCommand : LookingCmdlet
         IReadOnlyDictionary<string, string>? wanted = Arguments.Table(Label);
         foreach (Container container in FindContainers())
         {
-            if (wanted is null || wanted.All(label => Has(container, label.Key, label.Value)))
+            if (wanted is null || wanted.All(label => Has(container.Labels, label.Key, label.Value)))
                 WriteObject(container);
         }
     }
 
-    static bool Has(Container container, string name, string pattern)
-        => container.Labels.TryGetValue(name, out string? value) && (pattern.Length == 0 || WildcardPattern.Get(pattern, WildcardOptions.None).IsMatch(value));
+    internal static bool Has(IReadOnlyDictionary<string, string> labels, string name, string pattern)
+        => labels.TryGetValue(name, out string? value) && (pattern.Length == 0 || WildcardPattern.Get(pattern, WildcardOptions.None).IsMatch(value));
 }

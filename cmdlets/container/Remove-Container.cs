@@ -3,17 +3,19 @@ using System.Management.Automation;
 namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommon.Remove, "Container", SupportsShouldProcess = true)]
-public sealed class RemoveContainerCommand : ActingCmdlet
+public sealed class RemoveContainerCommand : ManyCmdlet
 {
     [Parameter]
     public SwitchParameter Force { get; set; }
 
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         foreach (Container container in FindContainers())
         {
             if (ShouldProcess(container.Id, "Remove-Container"))
-                Try(container.Id, () => Wait(token => Engine.Containers.RemoveAsync(container.Id, Force, container.ContainerNamespace, token)));
+                Each(container.Id, token => Engine.Containers.RemoveAsync(container.Id, Force, container.ContainerNamespace, token));
         }
     }
 }

@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsData.Export, "ContainerImage", SupportsShouldProcess = true)]
 [OutputType(typeof(FileSystemInfo))]
-public sealed class ExportContainerImageCommand : ImageCmdlet
+public sealed class ExportContainerImageCommand : ImageCmdlet, IJobCmdlet
 {
     readonly List<string> names = [];
 
@@ -30,10 +30,18 @@ public sealed class ExportContainerImageCommand : ImageCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    protected override void ProcessRecord() => names.AddRange(FindImages(Reference).Select(ImageName.Of));
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        if (!IsTaken)
+            names.AddRange(FindImages(Reference).Select(ImageName.Of));
+    }
 
     protected override void EndProcessing()
     {
+        base.EndProcessing();
         if (names.Count == 0)
             return;
         Try(Path, () =>

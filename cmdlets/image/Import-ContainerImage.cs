@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsData.Import, "ContainerImage", DefaultParameterSetName = ByPath, SupportsShouldProcess = true)]
 [OutputType(typeof(ContainerImage))]
-public sealed class ImportContainerImageCommand : ImageCmdlet
+public sealed class ImportContainerImageCommand : ImageCmdlet, IJobCmdlet
 {
     const string ByPath = "Path";
     const string ByLiteralPath = "LiteralPath";
@@ -35,8 +35,13 @@ public sealed class ImportContainerImageCommand : ImageCmdlet
     [Parameter(ParameterSetName = ByLiteralPath)]
     public SwitchParameter NoUnpack { get; set; }
 
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         if (RootfsPath is not null)
         {
             Try(RootfsPath, () => Import(RootfsPath));

@@ -5,7 +5,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommon.New, "ContainerImage", SupportsShouldProcess = true)]
 [OutputType(typeof(ContainerImage))]
-public sealed class NewContainerImageCommand : ImageCmdlet
+public sealed class NewContainerImageCommand : ImageCmdlet, IJobCmdlet
 {
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Alias("Id", "ContainerId")]
@@ -48,7 +48,16 @@ public sealed class NewContainerImageCommand : ImageCmdlet
     [Parameter]
     public SwitchParameter NoPause { get; set; }
 
-    protected override void ProcessRecord() => Try(Container, () =>
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        if (!IsTaken)
+            Try(Container, CommitOne);
+    }
+
+    void CommitOne()
     {
         if (!ShouldProcess($"{Container} as {Reference ?? "an image without a name"}", "New-ContainerImage"))
             return;
@@ -58,5 +67,5 @@ public sealed class NewContainerImageCommand : ImageCmdlet
             Environment = Arguments.Table(Environment), WorkingDirectory = WorkingDirectory, User = User, Label = Arguments.Table(Label), CreatedAt = CreatedAt, NoPause = NoPause,
         };
         WriteObject(WithProgress($"Making an image of {Container}", (view, token) => Engine.Images.CommitAsync(Container, options, view, token)));
-    });
+    }
 }

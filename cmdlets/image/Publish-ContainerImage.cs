@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsData.Publish, "ContainerImage", SupportsShouldProcess = true)]
 [OutputType(typeof(ContainerImagePush))]
-public sealed class PublishContainerImageCommand : RegistryCmdlet
+public sealed class PublishContainerImageCommand : RegistryCmdlet, IJobCmdlet
 {
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [Alias("Image", "Name")]
@@ -23,8 +23,13 @@ public sealed class PublishContainerImageCommand : RegistryCmdlet
     [ValidateRange(1, 64)]
     public int ThrottleLimit { get; set; } = 5;
 
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         foreach (ContainerImage image in FindImages(Reference))
         {
             string name = ImageName.Of(image);

@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommunications.Receive, "ContainerImage", SupportsShouldProcess = true)]
 [OutputType(typeof(ContainerImage))]
-public sealed class ReceiveContainerImageCommand : RegistryCmdlet
+public sealed class ReceiveContainerImageCommand : RegistryCmdlet, IJobCmdlet
 {
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true)]
     [Alias("Image", "Name")]
@@ -24,8 +24,13 @@ public sealed class ReceiveContainerImageCommand : RegistryCmdlet
     [ValidateRange(1, 64)]
     public int ThrottleLimit { get; set; } = 3;
 
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         foreach (string name in Reference)
         {
             Try(name, () =>

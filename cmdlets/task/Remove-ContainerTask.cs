@@ -3,17 +3,19 @@ using System.Management.Automation;
 namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsCommon.Remove, "ContainerTask", SupportsShouldProcess = true)]
-public sealed class RemoveContainerTaskCommand : ActingCmdlet
+public sealed class RemoveContainerTaskCommand : ManyCmdlet
 {
     [Parameter]
     public SwitchParameter Force { get; set; }
 
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         foreach (ContainerTask task in FindTasks())
         {
             if (ShouldProcess(task.ContainerId, "Remove-ContainerTask"))
-                Try(task.ContainerId, () => Wait(token => Engine.Tasks.RemoveAsync(task.ContainerId, Force, task.ContainerNamespace, token)));
+                Each(task.ContainerId, token => Engine.Tasks.RemoveAsync(task.ContainerId, Force, task.ContainerNamespace, token));
         }
     }
 }

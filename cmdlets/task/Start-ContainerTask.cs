@@ -4,7 +4,7 @@ namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsLifecycle.Start, "ContainerTask", SupportsShouldProcess = true)]
 [OutputType(typeof(ContainerTask), typeof(string))]
-public sealed class StartContainerTaskCommand : ActingCmdlet
+public sealed class StartContainerTaskCommand : ManyCmdlet
 {
     [Parameter]
     public SwitchParameter Attach { get; set; }
@@ -30,22 +30,27 @@ public sealed class StartContainerTaskCommand : ActingCmdlet
 
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         foreach (Container container in FindContainers())
         {
-            if (ShouldProcess(container.Id, "Start-ContainerTask"))
-                Try(container.Id, () => StartOne(container.Id, container.ContainerNamespace));
+            if (!ShouldProcess(container.Id, "Start-ContainerTask"))
+                continue;
+            if (Attach)
+                Try(container.Id, () => StartAttached(container.Id, container.ContainerNamespace));
+            else
+                Each(container.Id, token => StartAsync(container.Id, container.ContainerNamespace, token));
         }
     }
 
-    void StartOne(string id, string ns)
+    async Task<object?> StartAsync(string id, string ns, CancellationToken token)
     {
-        if (!Attach)
-        {
-            ContainerTask task = Wait(token => Engine.Tasks.StartAsync(id, ns, token));
-            if (PassThru)
-                WriteObject(task);
-            return;
-        }
+        ContainerTask task = await Engine.Tasks.StartAsync(id, ns, token).ConfigureAwait(false);
+        return PassThru ? task : null;
+    }
+
+    void StartAttached(string id, string ns)
+    {
         if (Interactive)
         {
             ProgramRun.Finish(this, Begin((_, token) => TaskRun.StartHandedOverAsync(Engine, id, ns, DetachKeys, token)), passThru: false, id);

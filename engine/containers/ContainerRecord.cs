@@ -10,6 +10,10 @@ sealed class ContainerRecord
     public int Version { get; set; } = 1;
     public required string Id { get; set; }
     public required string Namespace { get; set; }
+
+    /// <summary>Where a rename is under way: the record of a folder of that name is this one.</summary>
+    public string? RenamedTo { get; set; }
+
     public required DateTimeOffset CreatedAt { get; set; }
     public string? Image { get; set; }
     public string? Bundle { get; set; }

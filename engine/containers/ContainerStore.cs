@@ -41,6 +41,7 @@ public sealed partial class ContainerStore
         Folders.Make(paths.NamespaceFolder(ns));
         SweepLeftovers(ns);
         await SaveAsync(record, options.Transient, cancel).ConfigureAwait(false);
+        engine.Events.Tell(ns, ContainerEventType.Created, id, ContainerEvents.Labels(record));
         return ToContainer(record, ContainerTaskState.None);
     }
 
@@ -82,27 +83,11 @@ public sealed partial class ContainerStore
         return ChildNames(paths.NamespaceFolder(ns));
     }
 
-    /// <summary>The container namespaces that hold containers.</summary>
+    /// <summary>The container namespaces that hold containers, or were made to.</summary>
     public IReadOnlyList<string> ListNamespaces()
     {
         CheckFormat();
         return ChildNames(paths.AllContainers);
-    }
-
-    /// <summary>Replaces labels: a null value removes one, the rest is set; what is not named stays.</summary>
-    /// <exception cref="ContainerException"><c>ContainerNotFound</c>.</exception>
-    public async Task<Container> SetLabelsAsync(string id, IReadOnlyDictionary<string, string?> labels, string? containerNamespace = null, CancellationToken cancel = default)
-    {
-        var ns = engine.NamespaceOr(containerNamespace);
-        using var held = await LockAsync(ns, id, cancel).ConfigureAwait(false);
-        var record = Load(ns, id);
-        foreach (var (key, value) in labels)
-        {
-            if (value is null) { record.Labels.Remove(key); }
-            else { record.Labels[key] = value; }
-        }
-        Folders.Replace(RecordPath(ns, id), Write(record));
-        return ToContainer(record, engine.Tasks.StateOf(ns, id));
     }
 
     /// <summary>Replaces the record of a container whose lock is held.</summary>
@@ -122,6 +107,7 @@ public sealed partial class ContainerStore
         var trash = Path.Combine(paths.NamespaceFolder(ns), ".del-" + Names.Random());
         // A power cut may undo this, and then all of it: nothing is waited for.
         if (Stdlib.rename(folder, trash) != 0) { throw Folders.Unavailable(folder, null); }
+        engine.Events.Tell(ns, ContainerEventType.Removed, id);
         Folders.RemoveTree(trash);
         Folders.RemoveIfEmpty(paths.NamespaceFolder(ns));
     }
@@ -159,6 +145,8 @@ public sealed partial class ContainerStore
         {
             var record = ContainerRecord.Read(content);
             if (record.Version > Format) { throw Newer(path, record.Version.ToString()); }
+            // Renamed, and cut off before the record was: the folder's name counts.
+            if (record.RenamedTo == id) { Rename(record, id); }
             if (record.Id != id || record.Namespace != ns) { throw new JsonException($"it is about '{record.Namespace}/{record.Id}'"); }
             if (wholly) { _ = record.Spec; }
             return record;

@@ -16,7 +16,12 @@ public static class ErrorIds
     public const string CgroupReadOnly = nameof(CgroupReadOnly);
     public const string CgroupThreaded = nameof(CgroupThreaded);
     public const string CgroupUnavailable = nameof(CgroupUnavailable);
+    public const string ConfigurationInvalid = nameof(ConfigurationInvalid);
     public const string ContainerExists = nameof(ContainerExists);
+    public const string ContainerInUse = nameof(ContainerInUse);
+    public const string ContainerNamespaceExists = nameof(ContainerNamespaceExists);
+    public const string ContainerNamespaceNotEmpty = nameof(ContainerNamespaceNotEmpty);
+    public const string ContainerNamespaceNotFound = nameof(ContainerNamespaceNotFound);
     public const string ContainerNotFound = nameof(ContainerNotFound);
     public const string ContentNotFound = nameof(ContentNotFound);
     public const string CopyFailed = nameof(CopyFailed);
@@ -40,6 +45,8 @@ public static class ErrorIds
     public const string InvalidMount = nameof(InvalidMount);
     public const string InvalidReference = nameof(InvalidReference);
     public const string InvalidSpec = nameof(InvalidSpec);
+    public const string ItemConflict = nameof(ItemConflict);
+    public const string ItemNotFound = nameof(ItemNotFound);
     public const string LayerInvalid = nameof(LayerInvalid);
     public const string LayerTooLarge = nameof(LayerTooLarge);
     public const string LogNotFound = nameof(LogNotFound);

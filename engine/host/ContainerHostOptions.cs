@@ -18,7 +18,7 @@ public sealed class ContainerHostOptions
     /// <summary>The psrun program; null when none was found, which matters once one is needed.</summary>
     public string? HelperPath { get; init; }
 
-    /// <summary>The OCI runtime where none is named.</summary>
+    /// <summary>The OCI runtime where none is named. <c>$CONTAINERS_RUNTIME</c>, else <c>psrun</c>.</summary>
     public string Runtime { get; init; } = "psrun";
 
     /// <summary>The driver of writable layers, one of <see cref="SnapshotStore.Snapshotters"/>, where none is named; null chooses by what the store's file system can. <c>$CONTAINERS_SNAPSHOTTER</c>.</summary>
@@ -33,19 +33,21 @@ public sealed class ContainerHostOptions
     /// <summary>How long and how much a registry may go on.</summary>
     internal RegistryLimits RegistryLimits { get; init; } = new();
 
-    /// <summary>The environment's word, else the defaults: the system's folders for root, the XDG folders for others.</summary>
+    /// <summary>The environment's word, else the configuration's, else the defaults: the system's folders for root, the XDG folders for others.</summary>
     /// <param name="moduleFolder">The folder of the module, which holds <c>bin/linux-x64/psrun</c>; null when there is none.</param>
     public static ContainerHostOptions FromEnvironment(string? moduleFolder = null)
     {
-        var rootless = Syscall.geteuid() != 0;
+        // Each variable comes before what the files say: see ContainerHostConfiguration.
+        var said = ContainerHostConfiguration.Lookup();
         return new ContainerHostOptions
         {
-            Root = Folder("CONTAINERS_ROOT", rootless ? DataHome() : "/var/lib/pscontainers"),
-            RunRoot = Folder("CONTAINERS_RUN", rootless ? RuntimeHome() : "/run/pscontainers"),
-            ContainerNamespace = Variable("CONTAINERS_NAMESPACE") ?? "default",
+            Root = Folder(said, "CONTAINERS_ROOT"),
+            RunRoot = Folder(said, "CONTAINERS_RUN"),
+            ContainerNamespace = said("CONTAINERS_NAMESPACE") ?? "default",
+            Runtime = said("CONTAINERS_RUNTIME") ?? "psrun",
             HelperPath = Variable("CONTAINERS_PSRUN") ?? BesideModule(moduleFolder),
-            Snapshotter = Variable("CONTAINERS_SNAPSHOTTER"),
-            Limits = ContainerLimits.FromEnvironment(Variable),
+            Snapshotter = said("CONTAINERS_SNAPSHOTTER"),
+            Limits = ContainerLimits.FromEnvironment(said),
             Registries = RegistryFiles.FromEnvironment(Variable),
         };
     }
@@ -62,9 +64,16 @@ public sealed class ContainerHostOptions
         return Path.Combine(folder, "bin", rid, "psrun");
     }
 
-    static string Folder(string variable, string otherwise)
+    /// <summary>The system's folders for root, the XDG folders for others.</summary>
+    internal static string DefaultFolder(string variable)
     {
-        var path = Variable(variable) ?? otherwise;
+        var rootless = Syscall.geteuid() != 0;
+        return variable == "CONTAINERS_ROOT" ? rootless ? DataHome() : "/var/lib/pscontainers" : rootless ? RuntimeHome() : "/run/pscontainers";
+    }
+
+    static string Folder(Func<string, string?> said, string variable)
+    {
+        var path = said(variable) ?? DefaultFolder(variable);
         if (!path.StartsWith('/'))
         {
             throw new ContainerException(ErrorIds.StoreUnavailable, $"{variable} is '{path}', which is not an absolute path. Set it to one, or unset it.",

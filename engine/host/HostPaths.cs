@@ -25,6 +25,7 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string ImageFolder(string ns) => Path.Combine(AllImages, ns);
 
     internal string NamespaceFolder(string ns) => Path.Combine(AllContainers, ns);
+    internal string NamespaceRecord(string ns) => Path.Combine(AllContainers, ns, "namespace.json");
     internal string ContainerFolder(string ns, string id) => Path.Combine(AllContainers, ns, id);
     internal string OverlayFolder(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "overlay");
     /// <summary>The file that a container's log is written to, in the CRI format; null when it cannot be read.</summary>
@@ -33,6 +34,8 @@ sealed class HostPaths(ContainerHostOptions options)
 
     /// <summary>There while the container has a task: <c>{}</c>, and its exit record once it has ended. It outlives the machine's restart.</summary>
     internal string TaskMark(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "task.json");
+
+    internal string EventFolder(string ns) => Path.Combine(Root, "events", ns);
 
     internal string RunNamespaceFolder(string ns) => Path.Combine(RunRoot, ns);
     internal string RunFolder(string ns, string id) => Path.Combine(RunRoot, ns, id);

@@ -92,6 +92,10 @@ public sealed partial class ContainerCgroups
     /// <summary>Every process in a container's group and below it.</summary>
     internal List<int> ProcessesOf(ContainerRecord record) => PathOf(record) is { } path ? CgroupHost.Detect().Group(path).Processes(recursive: true) : [];
 
+    /// <summary>Every process in a group and below it.</summary>
+    /// <exception cref="ContainerException"><c>CgroupNotFound</c>, <c>CgroupUnavailable</c>.</exception>
+    internal static List<int> ProcessesIn(string path) => Guard(path, () => Existing(path).Processes(recursive: true));
+
     /// <summary>Null where the runtime places the group, or where the record names none that could be there.</summary>
     internal static string? PathOf(ContainerRecord record)
     {

@@ -12,11 +12,12 @@ static class CapabilitySet
     /// may hand on. Inheritable and ambient stay empty, and a program that is not root has none until it executes one with
     /// file capabilities, as in docker.
     /// </summary>
-    internal static LinuxCapabilities Build(bool privileged, IReadOnlyList<string>? add, IReadOnlyList<string>? drop, uint uid)
+    /// <param name="basis">What there is before, in place of the defaults.</param>
+    internal static LinuxCapabilities Build(bool privileged, IReadOnlyList<string>? add, IReadOnlyList<string>? drop, uint uid, IReadOnlyList<string>? basis = null)
     {
         var held = Bounding();
         var chosen = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var name in privileged ? (IEnumerable<string>)held : Defaults.Capabilities)
+        foreach (var name in privileged ? (IEnumerable<string>)held : basis ?? Defaults.Capabilities)
         {
             if (held.Contains(name)) { chosen.Add(name); }
         }

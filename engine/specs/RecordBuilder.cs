@@ -213,7 +213,7 @@ static class RecordBuilder
         return policy.ToString();
     }
 
-    static double StopTimeout(double? seconds) => seconds switch
+    internal static double StopTimeout(double? seconds) => seconds switch
     {
         null => Defaults.StopTimeoutSec,
         >= 0 and <= 1_000_000 => seconds.Value,

@@ -66,6 +66,9 @@ sealed class UserLookup
         return new Found(user, home);
     }
 
+    /// <summary>The first name that a number has; null for none.</summary>
+    internal string? NameOf(uint uid) => Users.Find(line => TryNumber(line[2], out var number) && number == uid)?[0];
+
     uint Group(string text)
     {
         var line = Groups.Find(g => g[0] == text);

@@ -102,16 +102,21 @@ public sealed partial class ContainerTasks
         }
     }
 
-    ShimOrders Orders(ContainerRecord record, string folder, string runtime)
+    /// <summary>How the container's root is mounted.</summary>
+    internal static ShimMount RootMount(ContainerEngine engine, ContainerRecord record, string target)
     {
-        var target = Path.Combine(folder, "rootfs");
         var mount = new ShimMount { Type = "bind", Source = record.RootfsPath ?? "", Target = target, Options = ["rbind"] };
         if (record.Overlay)
         {
-            var own = SnapshotDriver.Of(record.Snapshotter).Mount(paths.OverlayFolder(record.Namespace, record.Id), ContainerTree.Below(engine, record), writable: true);
+            var own = SnapshotDriver.Of(record.Snapshotter).Mount(engine.Paths.OverlayFolder(record.Namespace, record.Id), ContainerTree.Below(engine, record), writable: true);
             mount = new ShimMount { Type = own.Type, Source = own.Source, Target = target, Options = [.. own.Options] };
         }
         if (record.IdMapped) { mount.Options.Add(NamespaceSpec.MountOption(record.Spec)); }
+        return mount;
+    }
+
+    ShimOrders Orders(ContainerRecord record, string folder, string runtime)
+    {
         return new ShimOrders
         {
             Id = record.Id,
@@ -119,8 +124,9 @@ public sealed partial class ContainerTasks
             Runtime = runtime,
             RuntimeRoot = paths.RuntimeRoot(record.Namespace),
             Bundle = folder,
-            Mounts = [mount],
+            Mounts = [RootMount(engine, record, Path.Combine(folder, "rootfs"))],
             Cgroup = HostPaths.ShimCgroupPath(record.Namespace, record.Id),
+            Journal = engine.Events.Journal(record.Namespace).Current,
             Log = paths.Log(record),
             LogUri = record.LogUri is { } uri ? new LogUri(uri).Sink : null,
             LogMaxSize = record.LogMaxSize,

@@ -31,7 +31,11 @@ public sealed partial class ContainerTasks
         var listens = truth.ShimLives && truth.Task.State != ContainerTaskState.Creating;
         if (listens && truth.Exit is null) { await ShutDownAsync(ns, id, cancel).ConfigureAwait(false); }
         if (listens) { await Waiting.ForProcessAsync(truth.Record!.ShimPid, truth.Record.ShimStartTime, ShimEnds, cancel).ConfigureAwait(false); }
+        // Of an end that no shim is left to tell of.
+        var untold = truth.Record is not null && files.ReadExit(ns, id) is null;
         await DestroyAsync(record, null).ConfigureAwait(false);
+        if (untold) { engine.Events.Tell(ns, ContainerEventType.Died, id); }
+        engine.Events.Tell(ns, ContainerEventType.TaskRemoved, id);
     }
 
     async Task ShutDownAsync(string ns, string id, CancellationToken cancel)

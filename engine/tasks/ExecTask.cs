@@ -148,7 +148,7 @@ public sealed partial class ContainerTasks
         if (o.Privileged || o.AddCapability is not null || o.DropCapability is not null || o.User is not null)
         {
             capabilities = o.Privileged || o.AddCapability is not null || o.DropCapability is not null
-                ? CapabilitySet.Build(o.Privileged, [.. o.Privileged ? [] : own.Capabilities?.Bounding ?? [], .. o.AddCapability ?? []], o.DropCapability, user.Uid ?? 0)
+                ? CapabilitySet.Build(o.Privileged, o.AddCapability, o.DropCapability, user.Uid ?? 0, own.Capabilities?.Bounding ?? [])
                 : CapabilitySet.Sets(own.Capabilities?.Bounding ?? [], user.Uid ?? 0);
         }
         return new Process

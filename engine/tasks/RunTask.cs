@@ -145,6 +145,19 @@ public sealed partial class ContainerTasks
         return await WaitAsync(id, ns, cancel).ConfigureAwait(false);
     }
 
+    /// <summary>Stops the program as <see cref="StopAsync"/> does, and starts it again. A container without a task is started.</summary>
+    /// <exception cref="ContainerException">Those of <see cref="StartAsync"/>.</exception>
+    public async Task<ContainerTask> RestartAsync(string id, int? signal = null, TimeSpan? timeout = null, string? containerNamespace = null, CancellationToken cancel = default)
+    {
+        var ns = engine.NamespaceOr(containerNamespace);
+        if (Exists(ns, Names.Id(id)))
+        {
+            await StopAsync(id, signal, timeout, ns, cancel).ConfigureAwait(false);
+            engine.Events.Tell(ns, ContainerEventType.Restarted, id);
+        }
+        return await StartAsync(id, containerNamespace, cancel).ConfigureAwait(false);
+    }
+
     /// <summary>Freezes every process of the container.</summary>
     /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotRunning</c>, <c>TaskPaused</c>.</exception>
     public Task PauseAsync(string id, string? containerNamespace = null, CancellationToken cancel = default) => FreezeAsync(id, "pause", containerNamespace, cancel);

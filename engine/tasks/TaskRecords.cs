@@ -73,6 +73,7 @@ sealed class ShimOrders
     public required string Bundle { get; set; }
     public required List<ShimMount> Mounts { get; set; }
     public required string? Cgroup { get; set; }
+    public required string? Journal { get; set; }
     public required string? Log { get; set; }
     public string? LogUri { get; set; }
     public long? LogMaxSize { get; set; }

@@ -10,7 +10,7 @@ static class Commands
 
     static readonly string[] s_names =
     [
-        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "namespace", "unit", "shim", "attach", "help",
+        "create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "update", "events", "pause", "resume", "checkpoint", "restore", "spec", "features", "unpack", "pack", "copy", "item", "namespace", "unit", "shim", "attach", "help",
     ];
 
     static (string[] Options, string Arguments)? Find(string verb) => verb switch
@@ -34,6 +34,7 @@ static class Commands
         "unpack" => (UnpackVerb.Known, "LAYER|- FOLDER"),
         "pack" => (PackVerb.Known, "FOLDER [FILE]"),
         "copy" => (CopyVerb.Known, "FOLDER TARGET"),
+        "item" => (Items.ItemVerb.Known, "get|put PATH"),
         "namespace" => (NamespaceVerb.Known, "new|exec [PROGRAM ARGUMENT...]"),
         "unit" => (Systemd.UnitVerb.Known, "show|set|freeze|thaw UNIT"),
         "attach" => (Attaching.AttachCommand.Known, ""),

@@ -11,7 +11,7 @@ _psrun_ids() {
 _psrun() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= i options=
     local global='--root --log --log-format --debug --systemd-cgroup --cgroup-manager --rootless --criu -v --version -h --help'
-    local verbs='create start run exec state kill delete list ps update events pause resume checkpoint restore spec features unpack pack copy namespace unit shim attach help'
+    local verbs='create start run exec state kill delete list ps update events pause resume checkpoint restore spec features unpack pack copy item namespace unit shim attach help'
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --root | --log | --log-format | --cgroup-manager | --rootless | --criu) ((i++)) ;;
@@ -48,6 +48,7 @@ _psrun() {
         spec) options='-b --bundle --rootless' ;;
         pack) options='--lower --tree --whole --archive --compression --list' ;;
         copy) options='--lower --path' ;;
+        item) options='--pid --start-time --folder --mounts --binds --follow --owner --extract' ;;
         unpack) options='--compression --diff-id --base --lower --max-bytes --max-entries --max-ratio --progress' ;;
         namespace) options='--keep --uid-map --gid-map --time-offset --hostname --keep-init --join --root --cwd --user --report --terminal' ;;
         unit) options='--runtime --property' ;;
@@ -59,7 +60,7 @@ _psrun() {
         COMPREPLY=($(compgen -W "$options -h --help" -- "$cur"))
     elif [[ $verb == kill && $COMP_CWORD -gt $((i + 1)) && ${COMP_WORDS[COMP_CWORD - 1]} != -* ]]; then
         COMPREPLY=($(compgen -A signal -- "$cur"))
-    elif [[ $verb == unpack || $verb == pack || $verb == copy ]]; then
+    elif [[ $verb == unpack || $verb == pack || $verb == copy || $verb == item ]]; then
         COMPREPLY=($(compgen -f -- "$cur"))
     else
         COMPREPLY=($(_psrun_ids "$cur"))

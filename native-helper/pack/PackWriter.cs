@@ -45,13 +45,25 @@ sealed unsafe class PackWriter(LayerOutput output, bool raw, bool layer)
         _tar.End();
     }
 
-    /// <summary>All of a tree. Folders that something is mounted on are empty.</summary>
-    public void Whole(int root)
+    /// <summary>All of a tree. Folders that something is mounted on are empty, unless <see cref="Mounted"/>.</summary>
+    /// <param name="name">What the folder itself is called in the archive; nothing for <c>./</c>.</param>
+    public void Whole(int root, byte[]? name = null)
     {
-        Entry(root, Names.Here, []);
-        Below(root, []);
+        Entry(root, Names.Here, name ?? []);
+        Below(root, name ?? []);
         _tar.End();
     }
+
+    /// <summary>One thing that is no folder.</summary>
+    /// <param name="path">What it is called in the archive.</param>
+    public void Single(int folder, byte[] name, byte[] path)
+    {
+        Entry(folder, name, path);
+        _tar.End();
+    }
+
+    /// <summary>Goes into what is mounted in the tree, but for what the kernel makes up while it is read: procfs, sysfs, control groups.</summary>
+    public bool Mounted { get; init; }
 
     void Below(int folder, byte[] path)
     {
@@ -70,6 +82,8 @@ sealed unsafe class PackWriter(LayerOutput output, bool raw, bool layer)
                 continue;
             try
             {
+                if (Mounted && IsMadeUp(into))
+                    continue;
                 Below(into, own);
             }
             finally
@@ -77,6 +91,12 @@ sealed unsafe class PackWriter(LayerOutput output, bool raw, bool layer)
                 Libc.close(into);
             }
         }
+    }
+
+    static bool IsMadeUp(int folder)
+    {
+        statfs system;
+        return Libc.fstatfs(folder, &system) == 0 && (long)system.f_type is Libc.PROC_SUPER_MAGIC or Libc.SYSFS_MAGIC or Libc.CGROUP_SUPER_MAGIC or Libc.CGROUP2_SUPER_MAGIC;
     }
 
     void CheckName(ReadOnlySpan<byte> name, byte[] path)
@@ -124,7 +144,7 @@ sealed unsafe class PackWriter(LayerOutput output, bool raw, bool layer)
         byte[] shown = type != Libc.S_IFDIR ? path : path.Length == 0 ? "./"u8.ToArray() : [.. path, (byte)'/'];
         _tar.Header(flag, shown, target, stat, 0, Attributes.Of(folder, name, raw, Shown));
         Entries++;
-        return type == Libc.S_IFDIR && ((int)stat.stx_attributes & Libc.STATX_ATTR_MOUNT_ROOT) == 0;
+        return type == Libc.S_IFDIR && (Mounted || ((int)stat.stx_attributes & Libc.STATX_ATTR_MOUNT_ROOT) == 0);
     }
 
     void File(int folder, byte[] name, byte[] path)

@@ -29,6 +29,7 @@ sealed class Orders
     public string Bundle { get; private set; } = "";
     public MountOrder[] Mounts { get; private set; } = [];
     public string? Cgroup { get; private set; }
+    public string? Journal { get; private set; }
     public string? Log { get; private set; }
     public string? LogUri { get; private set; }
     public long? LogMaxSize { get; private set; }
@@ -96,6 +97,7 @@ sealed class Orders
                 case "bundle": o.Bundle = reader.GetString() ?? ""; break;
                 case "mounts": o.Mounts = ReadMounts(ref reader, path); break;
                 case "cgroup": o.Cgroup = reader.GetString(); break;
+                case "journal": o.Journal = reader.GetString(); break;
                 case "log": o.Log = reader.GetString(); break;
                 case "logUri": o.LogUri = reader.GetString(); break;
                 case "logMaxSize": o.LogMaxSize = reader.TokenType == JsonTokenType.Null ? null : reader.GetInt64(); break;
@@ -121,6 +123,7 @@ sealed class Orders
         NeedPath("runtime", o.Runtime);
         NeedPath("runtimeRoot", o.RuntimeRoot);
         NeedPath("bundle", o.Bundle);
+        NeedPath("journal", o.Journal);
         NeedPath("log", o.Log);
         NeedPath("stdout", o.StdoutPath);
         NeedPath("stderr", o.StderrPath);
@@ -178,7 +181,7 @@ sealed class Orders
         return health;
     }
 
-    static MountOrder[] ReadMounts(ref Utf8JsonReader reader, string path)
+    public static MountOrder[] ReadMounts(ref Utf8JsonReader reader, string path)
     {
         if (reader.TokenType == JsonTokenType.Null) return [];
         if (reader.TokenType != JsonTokenType.StartArray) throw Bad(path, "mounts is not an array");

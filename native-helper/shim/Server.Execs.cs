@@ -75,6 +75,7 @@ sealed partial class Server
             return;
         }
         WriteTask();
+        Tell("ExecStarted", w => w.WriteString("exec", exec.ExecId));
         client.Answer(q.Sequence, w => w.WriteNumber("pid", pid));
         // Nothing was read so far: an attached client gets every byte.
         if (q.Attach && !client.Closed && client.AttachedTo is null) client.Attach(exec, q.Stdin);

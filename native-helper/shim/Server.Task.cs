@@ -143,6 +143,7 @@ sealed partial class Server
                     runBegan = Environment.TickCount64;
                     if (!ending) state = TaskState.Running;
                     WriteTask();
+                    Tell("Started");
                     client.Answer(sequence, w => Json.WriteTime(w, "startedAt", before));
                     BeginHealth();
                 }
@@ -186,6 +187,7 @@ sealed partial class Server
         {
             state = then;
             WriteTask();
+            Tell(then == TaskState.Paused ? "Paused" : "Resumed");
         }
         if (client is null)
         {
@@ -320,12 +322,14 @@ sealed partial class Server
         process.MakeRecord(Cgroups.OomKills(initGroup));
         if (process.IsInit && GoesOn(process.Record!))
         {
+            TellEnd(process);
             recorded = true;
             init.CloseStreams();
             if (ending) GoOnEnding();
             return;
         }
         WriteRecord(process);
+        TellEnd(process);
         if (process.IsInit)
         {
             recorded = true;
@@ -352,6 +356,20 @@ sealed partial class Server
             {
                 Complain(e.Message);
             }
+    }
+
+    void Tell(string type, Action<Utf8JsonWriter>? members = null) => Journal.Tell(orders.Journal, orders.Id, type, members);
+
+    void TellEnd(ContainerProcess process)
+    {
+        ExitRecord end = process.Record!;
+        if (process.IsInit && end.OomKilled) Tell("OomKilled");
+        Tell(process.IsInit ? "Died" : "ExecDied", w =>
+        {
+            if (!process.IsInit) w.WriteString("exec", process.ExecId);
+            w.WriteNumber("exitCode", end.ExitCode);
+            if (end.Signal is { } signal) w.WriteNumber("signal", signal);
+        });
     }
 
     /// <summary>Called after whatever the end may have waited for; does the next step when its time has come.</summary>

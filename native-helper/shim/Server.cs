@@ -188,6 +188,7 @@ sealed partial class Server
             init.OomKillsBefore = Cgroups.OomKills(initGroup);
             if (state != TaskState.Restarting) state = TaskState.Created;
             WriteTask();
+            Tell("TaskCreated");
         }
         catch (ShimException e)
         {

@@ -26,6 +26,11 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
             HasRoot = true;
             return;
         }
+        if (tree.IsPlain)
+        {
+            Make(parts, entry);
+            return;
+        }
         // The bookkeeping of aufs, which old layers carry: nothing of it is in the image.
         if (parts[0].AsSpan().StartsWith(".wh..wh."u8) && !parts[0].AsSpan().SequenceEqual(".wh..wh..opq\0"u8))
             return;
@@ -37,8 +42,12 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
             Whiteout(parts, Shown);
             return;
         }
+        Make(parts, entry);
+    }
 
-        int parent = tree.Parent(parts, Shown);
+    void Make(List<byte[]> parts, TarEntry entry)
+    {
+        int parent = tree.Parent(parts, () => entry.Shown);
         byte[] name = parts[^1];
         switch (entry.Kind)
         {
@@ -111,6 +120,8 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
                 }
                 if (attempt == Attempts || Libc.errno is not (Libc.ENOTDIR or Libc.ELOOP))
                     throw Tree.Failure("open", Shown);
+                if (tree.IsPlain)
+                    throw new UnpackException(UnpackException.LayerInvalid, $"'{entry.Shown}' is no folder there, and a folder takes the place of nothing else");
                 tree.Remove(parent, name, Shown);
                 replaced = true;
             }
@@ -125,14 +136,14 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
     }
 
     // Owner first: a change of it takes set-id bits and capabilities away.
-    static void Finish(int fd, TarEntry entry)
+    void Finish(int fd, TarEntry entry)
     {
         string Shown() => entry.Shown;
         if (Libc.fchown(fd, entry.Owner, entry.Group) < 0)
             throw Tree.Failure("chown", Shown);
         foreach ((byte[] name, byte[] value) in entry.Attributes)
         {
-            byte[]? own = Attribute(name);
+            byte[]? own = Kept(name);
             if (own is null)
                 continue;
             fixed (byte* n = own)
@@ -155,6 +166,9 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
         ReadOnlySpan<byte> prefix = "trusted.overlay."u8;
         return name.AsSpan().StartsWith(prefix) ? [.. prefix, .. "overlay."u8, .. name.AsSpan(prefix.Length), 0] : [.. name, 0];
     }
+
+    // What overlayfs calls its own is nobody's in a plain tree.
+    byte[]? Kept(byte[] name) => tree.IsPlain && name.AsSpan().StartsWith("trusted.overlay."u8) ? null : Attribute(name);
 
     void MakeFile(int parent, byte[] name, TarEntry entry)
     {
@@ -336,11 +350,11 @@ sealed unsafe class LayerWriter(Tree tree, TarReader reader)
     }
 
     // Neither a link nor a device can be opened for this, so they are named through the open folder.
-    static void SetAttributes(int parent, byte[] name, TarEntry entry)
+    void SetAttributes(int parent, byte[] name, TarEntry entry)
     {
         foreach ((byte[] attribute, byte[] value) in entry.Attributes)
         {
-            byte[]? own = Attribute(attribute);
+            byte[]? own = Kept(attribute);
             if (own is null)
                 continue;
             byte[] path = [.. System.Text.Encoding.ASCII.GetBytes($"/proc/self/fd/{parent}/"), .. name];

@@ -36,8 +36,10 @@ sealed unsafe class Tree
 
     /// <param name="root">An open folder; stays the caller's.</param>
     /// <param name="layers">The folder itself and those below it, the topmost first; with <see cref="Below.Known"/> alone.</param>
-    public Tree(int root, Below below, LayeredFolder? layers)
+    /// <param name="plain">No layer of overlayfs but a folder that somebody uses: links in it are followed nowhere, and a folder takes the place of nothing else.</param>
+    public Tree(int root, Below below, LayeredFolder? layers, bool plain = false)
     {
+        IsPlain = plain;
         _root = root;
         _below = below;
         _layers = layers;
@@ -57,6 +59,7 @@ sealed unsafe class Tree
     /// <summary>Told of each folder that is made.</summary>
     public void Made(uint mode, uint group, bool attributes) => Inherits |= (mode & Libc.S_ISGID) != 0 || group != 0 || attributes;
 
+    public bool IsPlain { get; }
     public int Root => _root;
     public Below Below => _below;
 
@@ -155,7 +158,7 @@ sealed unsafe class Tree
 
     int Open(byte[] path, int flags)
     {
-        var how = new open_how { flags = (ulong)(flags | Libc.O_CLOEXEC), resolve = Libc.RESOLVE_IN_ROOT | Libc.RESOLVE_NO_MAGICLINKS };
+        var how = new open_how { flags = (ulong)(flags | Libc.O_CLOEXEC), resolve = (ulong)((IsPlain ? Libc.RESOLVE_BENEATH | Libc.RESOLVE_NO_SYMLINKS : Libc.RESOLVE_IN_ROOT) | Libc.RESOLVE_NO_MAGICLINKS) };
         int fd;
         fixed (byte* p = path)
             do fd = Libc.openat2(_root, p, how); while (fd < 0 && Libc.errno == Libc.EAGAIN);
@@ -226,8 +229,8 @@ sealed unsafe class Tree
             }
             int type = stat.stx_mode & Libc.S_IFMT;
             if (type == Libc.S_IFLNK)
-                return ReadLink(fd, part);
-            if (OverlayNames.IsWhiteout(fd, part, stat))
+                return !IsPlain ? ReadLink(fd, part) : throw new UnpackException(UnpackException.LayerInvalid, $"'{shown()}' lies behind a link");
+            if (!IsPlain && OverlayNames.IsWhiteout(fd, part, stat))
             {
                 // Removed above, and in use again: a new folder that shows nothing of the old one.
                 fixed (byte* p = part)
@@ -374,9 +377,16 @@ sealed unsafe class Tree
     static UnpackException MarkFailed(Func<string> shown, string name, int errno) =>
         new(UnpackException.UnpackFailed, $"'{shown()}': {new LinuxException("setxattr", name, errno).Message}{(errno == Libc.EOPNOTSUPP ? " (layers lie on an overlay since Linux 6.7 alone)" : "")}");
 
-    /// <summary>Removes what stands there, a folder with everything in it.</summary>
+    /// <summary>Removes what stands there, a folder with everything in it; in a plain tree no folder.</summary>
     public void Remove(int parent, byte[] name, Func<string> shown)
     {
+        if (IsPlain)
+        {
+            fixed (byte* p = name)
+                if (Libc.unlinkat(parent, p, 0) < 0 && Libc.errno != Libc.ENOENT)
+                    throw Libc.errno == Libc.EISDIR ? new UnpackException(UnpackException.LayerInvalid, $"'{shown()}' is a folder there, and takes the place of nothing else") : Failure("unlink", shown);
+            return;
+        }
         if (FolderTree.Remove(parent, name) < 0)
             throw Failure("unlink", shown);
     }

@@ -3,10 +3,11 @@ using System.Text.Json;
 
 namespace Psrun.Verbs;
 
-/// <summary>What unpack and pack say on standard output: objects of JSON, one a line.</summary>
+/// <summary>What unpack, pack and others of their kind say: objects of JSON, one a line.</summary>
 static class Answer
 {
-    public static void Line(Action<Utf8JsonWriter> write)
+    /// <param name="fd">Standard output; standard error where an archive takes that.</param>
+    public static void Line(Action<Utf8JsonWriter> write, int fd = 1)
     {
         var buffer = new ArrayBufferWriter<byte>(256);
         using (var json = new Utf8JsonWriter(buffer))
@@ -16,14 +17,14 @@ static class Answer
             json.WriteEndObject();
         }
         buffer.Write("\n"u8);
-        Log.Write(1, buffer.WrittenSpan);
+        Log.Write(fd, buffer.WrittenSpan);
     }
 
-    public static void Refuse(string id, string message) => Line(json =>
+    public static void Refuse(string id, string message, int fd = 1) => Line(json =>
     {
         json.WriteStartObject("error");
         json.WriteString("id", id);
         json.WriteString("message", message);
         json.WriteEndObject();
-    });
+    }, fd);
 }

@@ -52,6 +52,16 @@ function New-TestRootfs([string] $Path) {
     $Path
 }
 
+# The config.json of a bundle, as small as it can be.
+function New-TestBundle([string] $Path, [string[]] $Arguments, [string] $Rootfs = 'rootfs') {
+    @{
+        ociVersion = '1.0.2'; hostname = 'bundled'; root = @{ path = $Rootfs }
+        process = @{ user = @{ uid = 0; gid = 0 }; args = $Arguments; env = @('PATH=/bin'); cwd = '/' }
+        mounts = @(@{ destination = '/proc'; type = 'proc'; source = 'proc' })
+        linux = @{ namespaces = @('pid', 'mount', 'network', 'ipc', 'uts').ForEach{ @{ type = $_ } } }
+    } | ConvertTo-Json -Depth 8 | Set-Content "$Path/config.json"
+}
+
 # Runs a script block and gives the first error record it makes, terminating or not; nothing when it makes none.
 function Get-ErrorOf([scriptblock] $Script) {
     $ErrorActionPreference = 'Continue'

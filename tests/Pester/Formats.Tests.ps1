@@ -5,7 +5,8 @@ BeforeDiscovery {
     Import-TestedModule
     $types = @(
         'Container', 'ContainerChange', 'ContainerMount', 'ContainerTask', 'ContainerExec', 'ContainerRunResult', 'ContainerLogEntry', 'ContainerMeasurement',
-        'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo'
+        'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo',
+        'ContainerProcess', 'ContainerEvent', 'ContainerConfigurationItem', 'ContainerNamespaceInfo'
     ) | ForEach-Object { @{ Type = "Containers.$_" } }
 }
 

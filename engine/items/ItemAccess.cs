@@ -1,0 +1,109 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Containers;
+
+/// <summary>What psrun says of a copy: docs/item.md.</summary>
+sealed class ItemAnswer
+{
+    public long? Entries { get; set; }
+    public ShimError? Error { get; set; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(ItemAnswer))]
+[JsonSerializable(typeof(List<ShimMount>))]
+sealed partial class ItemJson : JsonSerializerContext;
+
+public sealed partial class ContainerItems
+{
+    /// <summary>How psrun gets to a root; with the container's lock where nothing runs in it.</summary>
+    sealed class Opened(IReadOnlyList<string> arguments, Func<UserLookup> users, FileLock? held) : IDisposable
+    {
+        internal IReadOnlyList<string> Arguments => arguments;
+        internal Func<UserLookup> Users => users;
+
+        internal Opened Again() => new(arguments, users, null);
+
+        public void Dispose() => held?.Dispose();
+    }
+
+    bool Same(ContainerItem one, ContainerItem other) =>
+        one.ContainerId is not null && one.ContainerId == other.ContainerId && engine.NamespaceOr(one.ContainerNamespace) == engine.NamespaceOr(other.ContainerNamespace);
+
+    async Task<Opened> OpenAsync(ContainerItem item, CancellationToken cancel)
+    {
+        if (item.ContainerId is null) { return new Opened([], () => new UserLookup("/"), null); }
+        var ns = engine.NamespaceOr(item.ContainerNamespace);
+        var id = Names.Id(item.ContainerId);
+        RefuseMapped(engine.Containers.Load(ns, id));
+        if (engine.Tasks.RootOf(ns, id) is { } running) { return Of(running); }
+
+        var held = await engine.Containers.LockAsync(ns, id, cancel).ConfigureAwait(false);
+        try
+        {
+            // It may have been started meanwhile. Otherwise nobody starts it until the copy is done: a writable layer is mounted once at a time.
+            if (engine.Tasks.RootOf(ns, id) is { } now)
+            {
+                held.Dispose();
+                return Of(now);
+            }
+            await engine.Tasks.AwaitShimAsync(ns, id, cancel).ConfigureAwait(false);
+            return Stopped(engine.Containers.Load(ns, id), held);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    // Through a mount with maps a file of the host's root can have no owner.
+    static void RefuseMapped(ContainerRecord record)
+    {
+        if (!record.IdMapped && record.Spec.Linux?.UidMappings is not { Count: > 0 }) { return; }
+        throw new ContainerException(ErrorIds.NotSupported, $"The container '{record.Id}' has ids of its own, and files cannot be copied to or from it. Use tar: Invoke-ContainerCommand {record.Id} -AsByteStream -- tar c PATH.",
+            record.Id, ContainerErrorCategory.NotImplemented);
+    }
+
+    static Opened Of((int Pid, ulong StartTime) process) =>
+        new(["--pid", $"{process.Pid}", "--start-time", $"{process.StartTime}"], () => new UserLookup($"/proc/{process.Pid}/root"), null);
+
+    Opened Stopped(ContainerRecord record, FileLock held)
+    {
+        var folders = ContainerTree.Of(engine, record);
+        ImageVolumes.Place(record, engine.Paths.ContainerFolder(record.Namespace, record.Id));
+        // The writable layer is named before the mount hides its folder, for this program alone; and volumes are not in it.
+        var root = record.Overlay ? engine.Paths.OverlayFolder(record.Namespace, record.Id) : record.RootfsPath!;
+        var binds = new List<ShimMount>();
+        foreach (var one in record.Spec.Mounts ?? [])
+        {
+            var options = one.Options ?? [];
+            var recursive = options.Contains("rbind");
+            if ((one.Type == "bind" || recursive || options.Contains("bind")) && one is { Source: { Length: > 0 } source, Destination: { Length: > 0 } destination } && (Directory.Exists(source) || File.Exists(source)))
+            {
+                List<string> kept = [.. recursive ? ["rbind"] : Array.Empty<string>(), .. options.Contains("ro") ? ["ro"] : Array.Empty<string>()];
+                binds.Add(new ShimMount { Type = "bind", Source = source, Target = destination, Options = kept });
+            }
+        }
+        List<string> arguments = ["--folder", root];
+        if (record.Overlay) { arguments.AddRange(["--mounts", Json([ContainerTasks.RootMount(engine, record, root)])]); }
+        if (binds.Count > 0) { arguments.AddRange(["--binds", Json(binds)]); }
+        return new Opened(arguments, () => new UserLookup(record.Id, folders.Whole), held);
+    }
+
+    static string Json(List<ShimMount> mounts) => JsonSerializer.Serialize(mounts, ItemJson.Default.ListShimMount);
+}
+
+public sealed partial class ContainerTasks
+{
+    /// <summary>The first process of a task that has not ended; null without one.</summary>
+    internal (int Pid, ulong StartTime)? RootOf(string ns, string id) =>
+        files.Read(ns, id) is { InitLives: true, Record: { } record, Task.State: ContainerTaskState.Created or ContainerTaskState.Running or ContainerTaskState.Paused } ? (record.Pid, record.PidStartTime) : null;
+
+    /// <summary>Waits until the shim of a task that has ended is gone, and its mounts with it.</summary>
+    internal async Task AwaitShimAsync(string ns, string id, CancellationToken cancel)
+    {
+        if (files.Read(ns, id) is { ShimLives: true, Record: { } record }) { await Waiting.ForProcessAsync(record.ShimPid, record.ShimStartTime, ShimEnds, cancel).ConfigureAwait(false); }
+    }
+}
