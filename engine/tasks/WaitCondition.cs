@@ -24,7 +24,7 @@ public sealed partial class ContainerTasks
         var begun = new System.Text.StringBuilder[] { new(), new() };
         await foreach (var entry in engine.Logs.FollowAsync(id, new ContainerLogOptions { Since = started }, ns, cancel).ConfigureAwait(false))
         {
-            var line = begun[(int)entry.Stream].Append(entry.Line);
+            var line = begun[(int)entry.Stream].Append(entry.Text);
             if (entry.Partial && line.Length < ContainerLineReader.LongestLine) { continue; }
             var text = line.ToString();
             line.Clear();

@@ -50,13 +50,13 @@ Describe 'Restart' {
 
     It 'ends the program by its stop signal and starts another' {
         $null = New-Container again -RootfsPath $root -StopSignal USR1 -- sh -c 'trap "echo bye; exit 5" USR1; echo up; while :; do sleep 0.02; done' | Start-ContainerTask
-        Wait-Until { (Get-ContainerLog again).Line -contains 'up' } 'it listens'
+        Wait-Until { (Get-ContainerLog again).Text -contains 'up' } 'it listens'
         $first = Get-ContainerTask again
         $second = Restart-ContainerTask again -PassThru
         $second.State | Should -Be 'Running'
         $second.ProcessId | Should -Not -Be $first.ProcessId
         Test-Path "/proc/$($first.ProcessId)" | Should -BeFalse
-        Wait-Until { @((Get-ContainerLog again).Line) -join ' ' -eq 'up bye up' } 'one log has both'
+        Wait-Until { @((Get-ContainerLog again).Text) -join ' ' -eq 'up bye up' } 'one log has both'
     }
 
     It 'kills what does not listen, by another signal where one is given' {
@@ -83,7 +83,7 @@ Describe 'Rename' {
         $renamed.Id | Should -Be 'new'
         $renamed.Labels['a'] | Should -Be 'b'
         Get-ErrorIdOf { Get-Container old } | Should -Be 'ContainerNotFound'
-        (Get-ContainerLog new).Line | Should -Be 'said', 'old'
+        (Get-ContainerLog new).Text | Should -Be 'said', 'old'
         (Get-Cgroup -Container new -ErrorAction SilentlyContinue) | Should -BeNullOrEmpty
         $null = Start-ContainerTask new
         $null = Wait-ContainerTask new -TimeoutSec 60
