@@ -192,7 +192,7 @@ Describe 'When <Moment>, <Who> is killed (round <Round>)' -ForEach $cells {
             }
             'stopping' {
                 $null = New-Container cell -RootfsPath $root -- sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done' | Start-ContainerTask
-                Wait-Until { (Get-ContainerLog cell).Line -eq 'ready' } 'the program'
+                Wait-Until { (Get-ContainerLog cell).Text -eq 'ready' } 'the program'
                 $on.Actor = Start-Actor $Who "Stop-ContainerTask cell -TimeoutSec $($Who -eq 'shim' ? 3 : 600)"
                 Wait-Until { (Debug-ContainerShim cell).Inside.Processes[0].Waiters -eq 1 } 'the stop'
                 Stop-Victim $Who $on.Actor

@@ -30,7 +30,7 @@ Describe 'A restart policy' {
         (Wait-ContainerTask job -TimeoutSec 60).ExitCode | Should -Be 0
         $task = Get-ContainerTask job
         $task.State, $task.RestartCount, $task.StoppedReason | Should -Be 'Stopped', 2, 'Exited'
-        (Get-ContainerLog job).Line | Should -Be 'run 1', 'run 2', 'run 3'
+        (Get-ContainerLog job).Text | Should -Be 'run 1', 'run 2', 'run 3'
     }
 
     It 'on-failure:N gives up after N further runs' {
@@ -64,7 +64,7 @@ Describe 'A restart policy' {
 
     It 'is ended by Stop-ContainerTask while the program runs' {
         $null = Start-Policy always 'trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done'
-        Wait-Until { (Get-ContainerLog job).Line -eq 'ready' } 'the program'
+        Wait-Until { (Get-ContainerLog job).Text -eq 'ready' } 'the program'
         (Stop-ContainerTask job -PassThru).ExitCode | Should -Be 5
         Start-Sleep -Seconds 1
         (Get-ContainerTask job).State | Should -Be 'Stopped'

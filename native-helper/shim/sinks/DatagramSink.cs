@@ -86,8 +86,16 @@ sealed unsafe class DatagramSink : LogSink
     {
         while (waiting.TryPeek(out var next))
         {
-            int r = socket is null ? Connect() : 0;
+            bool old = socket is not null;
+            int r = old ? 0 : Connect();
             if (r >= 0) r = Send(next.Datagram);
+            // A receiver that has come back under its name is asked at once: the line that finds the old one gone is not lost for that.
+            if (old && r is (-Libc.ECONNREFUSED or -Libc.EPIPE or -Libc.ENOTCONN or -Libc.ECONNRESET))
+            {
+                Disconnect();
+                r = Connect();
+                if (r >= 0) r = Send(next.Datagram);
+            }
             if (r == -Libc.EINTR) continue;
             if (r == -Libc.EAGAIN)
             {

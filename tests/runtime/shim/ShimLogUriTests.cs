@@ -133,6 +133,8 @@ public sealed class ShimLogUriTests : ShimTest
         client.Call("start");
         client.Input("one\n");
         Assert.Equal("one", Fields(Next(first, out _))["MESSAGE"]);
+        // Another test that starts a program at this moment has copies of all descriptors for as long as it takes: closing alone might leave it open.
+        first.Shutdown(SocketShutdown.Both);
         first.Dispose();
         File.Delete(SocketPath);
         client.Input("two\n");
