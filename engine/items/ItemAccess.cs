@@ -18,12 +18,13 @@ sealed partial class ItemJson : JsonSerializerContext;
 public sealed partial class ContainerItems
 {
     /// <summary>How psrun gets to a root; with the container's lock where nothing runs in it.</summary>
-    sealed class Opened(IReadOnlyList<string> arguments, Func<UserLookup> users, FileLock? held) : IDisposable
+    sealed class Opened(IReadOnlyList<string> toRead, IReadOnlyList<string> toWrite, Func<UserLookup> users, FileLock? held) : IDisposable
     {
-        internal IReadOnlyList<string> Arguments => arguments;
+        internal IReadOnlyList<string> ToRead => toRead;
+        internal IReadOnlyList<string> ToWrite => toWrite;
         internal Func<UserLookup> Users => users;
 
-        internal Opened Again() => new(arguments, users, null);
+        internal Opened Again() => new(toRead, toWrite, users, null);
 
         public void Dispose() => held?.Dispose();
     }
@@ -33,7 +34,7 @@ public sealed partial class ContainerItems
 
     async Task<Opened> OpenAsync(ContainerItem item, CancellationToken cancel)
     {
-        if (item.ContainerId is null) { return new Opened([], () => new UserLookup("/"), null); }
+        if (item.ContainerId is null) { return new Opened([], [], () => new UserLookup("/"), null); }
         var ns = engine.NamespaceOr(item.ContainerNamespace);
         var id = Names.Id(item.ContainerId);
         RefuseMapped(engine.Containers.Load(ns, id));
@@ -66,8 +67,11 @@ public sealed partial class ContainerItems
             record.Id, ContainerErrorCategory.NotImplemented);
     }
 
-    static Opened Of((int Pid, ulong StartTime) process) =>
-        new(["--pid", $"{process.Pid}", "--start-time", $"{process.StartTime}"], () => new UserLookup($"/proc/{process.Pid}/root"), null);
+    static Opened Of((int Pid, ulong StartTime) process)
+    {
+        string[] arguments = ["--pid", $"{process.Pid}", "--start-time", $"{process.StartTime}"];
+        return new Opened(arguments, arguments, () => new UserLookup($"/proc/{process.Pid}/root"), null);
+    }
 
     Opened Stopped(ContainerRecord record, FileLock held)
     {
@@ -86,10 +90,16 @@ public sealed partial class ContainerItems
                 binds.Add(new ShimMount { Type = "bind", Source = source, Target = destination, Options = kept });
             }
         }
-        List<string> arguments = ["--folder", root];
-        if (record.Overlay) { arguments.AddRange(["--mounts", Json([ContainerTasks.RootMount(engine, record, root)])]); }
-        if (binds.Count > 0) { arguments.AddRange(["--binds", Json(binds)]); }
-        return new Opened(arguments, () => new UserLookup(record.Id, folders.Whole), held);
+        return new Opened(Arguments(writable: false), Arguments(writable: true), () => new UserLookup(record.Id, folders.Whole), held);
+
+        // A writable layer is mounted once at a time, also where a container is copied from and to.
+        List<string> Arguments(bool writable)
+        {
+            List<string> arguments = ["--folder", root];
+            if (record.Overlay) { arguments.AddRange(["--mounts", Json([ContainerTasks.RootMount(engine, record, root, writable)])]); }
+            if (binds.Count > 0) { arguments.AddRange(["--binds", Json(binds)]); }
+            return arguments;
+        }
     }
 
     static string Json(List<ShimMount> mounts) => JsonSerializer.Serialize(mounts, ItemJson.Default.ListShimMount);

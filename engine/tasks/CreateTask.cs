@@ -103,12 +103,14 @@ public sealed partial class ContainerTasks
     }
 
     /// <summary>How the container's root is mounted.</summary>
-    internal static ShimMount RootMount(ContainerEngine engine, ContainerRecord record, string target)
+    /// <param name="writable">Otherwise it may be mounted elsewhere at the same time.</param>
+    internal static ShimMount RootMount(ContainerEngine engine, ContainerRecord record, string target, bool writable = true)
     {
         var mount = new ShimMount { Type = "bind", Source = record.RootfsPath ?? "", Target = target, Options = ["rbind"] };
         if (record.Overlay)
         {
-            var own = SnapshotDriver.Of(record.Snapshotter).Mount(engine.Paths.OverlayFolder(record.Namespace, record.Id), ContainerTree.Below(engine, record), writable: true);
+            var (folder, below) = (engine.Paths.OverlayFolder(record.Namespace, record.Id), ContainerTree.Below(engine, record));
+            var own = SnapshotDriver.Of(record.Snapshotter).Mount(folder, writable ? below : [SnapshotDriver.Upper(folder), .. below], writable);
             mount = new ShimMount { Type = own.Type, Source = own.Source, Target = target, Options = [.. own.Options] };
         }
         if (record.IdMapped) { mount.Options.Add(NamespaceSpec.MountOption(record.Spec)); }
