@@ -16,8 +16,10 @@ public abstract class FuzzTest : RuntimeTest
     {
         var lines = result.Stderr.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         // A program inside may end by any signal: psrun run then ends with 128 and its number, and has nothing to say.
+        // What is left of "true" may be another program of busybox's, which then tells how it is used.
+        var ran = result.Stderr.StartsWith("BusyBox v", StringComparison.Ordinal);
         var well = result.Signal == 0 && !result.Stderr.Contains("internal error") && !result.Stderr.Contains("Unhandled")
-            && (result.ExitCode == 0 || result.ExitCode > 128 && result.ExitCode != 255 || lines.Length == 1 && IsClear(lines[0]));
+            && (result.ExitCode == 0 || result.ExitCode > 128 && result.ExitCode != 255 || ran || lines.Length == 1 && IsClear(lines[0]));
         Assert.True(well, $"seed {Seed}: {result}\n{input()}");
     }
 
