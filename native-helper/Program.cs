@@ -35,6 +35,8 @@ static class Program
             string root = verb is "shim" or "attach" or "spec" or "unpack" or "pack" or "copy" or "item" or "namespace" or "unit" or "features" or "help" ? "" : Path.GetFullPath(global.Value("root") ?? Rootless.DefaultRoot(), InvocationFolder);
             if (verb is "create" or "run" or "exec" && !OwnProgram.CanMapAnew())
                 OwnProgram.RunReadOnly(args);
+            if (verb == "run")
+                LoadedLibraries.GiveBack(); // it may stay for as long as its container
             return verb switch
             {
                 "create" => CreateVerb.Run(root, rest),

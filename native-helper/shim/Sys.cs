@@ -168,19 +168,13 @@ static unsafe partial class Sys
         return p != (byte*)-1 ? p : throw ShimException.Of("ShimFailed", "mmap", -Marshal.GetLastPInvokeError());
     }
 
-    public static void GiveBack(byte* address, int length)
-    {
-        const int MadvDontNeed = 4;
-        madvise(address, (nuint)length, MadvDontNeed);
-    }
+    public static void GiveBack(byte* address, int length) => Libc.madvise(address, (nuint)length, Libc.MADV_DONTNEED);
 
     /// <summary>Gives what the C heap has free back to the kernel.</summary>
     public static void Trim() => malloc_trim(0);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial byte* mmap(byte* addr, nuint length, int prot, int flags, int fd, long offset);
-    [LibraryImport("libc")]
-    private static partial int madvise(byte* addr, nuint length, int advice);
     [LibraryImport("libc")]
     private static partial int malloc_trim(nuint pad);
 }

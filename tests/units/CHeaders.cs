@@ -15,6 +15,7 @@ sealed record CHeaders(string Name, string Text)
         #include <stddef.h>
         #include <stdio.h>
         #include <sys/auxv.h>
+        #include <link.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
         #include <sys/file.h>
