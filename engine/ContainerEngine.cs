@@ -17,6 +17,7 @@ public sealed class ContainerEngine
         Storage = new ContainerStorage(this);
         Registries = new ContainerRegistries(this);
         Containers = new ContainerStore(this);
+        Volumes = new ContainerVolumes(this);
         ContainerNamespaces = new ContainerNamespaces(this);
         Tasks = new ContainerTasks(this);
         Events = new ContainerEvents(this);
@@ -30,6 +31,7 @@ public sealed class ContainerEngine
 
     public ContainerHostOptions Options { get; }
     public ContainerStore Containers { get; }
+    public ContainerVolumes Volumes { get; }
     public ContainerNamespaces ContainerNamespaces { get; }
     public ImageStore Images { get; }
     public ContentStore Content { get; }

@@ -42,6 +42,11 @@ public sealed class ContainerNamespaceCompleter : Completer
     protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().ContainerNamespaces.ListNames();
 }
 
+public sealed class VolumeCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Volumes.ListNames(Namespace(bound));
+}
+
 public sealed class NetworkCompleter : Completer
 {
     protected override IEnumerable<string> Words(IDictionary bound)

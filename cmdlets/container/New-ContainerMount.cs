@@ -18,6 +18,9 @@ public sealed class NewContainerMountCommand : ContainerCmdlet
     [Parameter(ValueFromPipelineByPropertyName = true)]
     public SwitchParameter ReadOnly { get; set; }
 
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public string? SubPath { get; set; }
+
     [Parameter]
     [ValidateRange(1L, long.MaxValue)]
     public long? Size { get; set; }
@@ -31,6 +34,7 @@ public sealed class NewContainerMountCommand : ContainerCmdlet
         Type = Type,
         Source = Source,
         Target = Target!,
+        SubPath = SubPath,
         ReadOnly = ReadOnly,
         Options = Size is { } size ? [.. Option, $"size={size}"] : Option,
     }, HostPath)));

@@ -20,8 +20,8 @@ public sealed class RemoveContainerNamespaceCommand : EngineCmdlet
             Try(name, () =>
             {
                 ContainerNamespaceInfo found = Engine.ContainerNamespaces.Get(name);
-                string what = found is { Containers: 0, Tasks: 0, Images: 0, Snapshots: 0 } || !Force ? name
-                    : $"{name} with {found.Containers} containers, {found.Tasks} tasks, {found.Images} images and {found.Snapshots} snapshots";
+                string what = found is { Containers: 0, Tasks: 0, Images: 0, Snapshots: 0, Volumes: 0 } || !Force ? name
+                    : $"{name} with {found.Containers} containers, {found.Tasks} tasks, {found.Images} images, {found.Snapshots} snapshots and {found.Volumes} volumes";
                 if (ShouldProcess(what, "Remove-ContainerNamespace"))
                     Wait(token => Engine.ContainerNamespaces.RemoveAsync(name, Force, token));
             });

@@ -19,6 +19,8 @@ public sealed class ContainerNamespaceInfo
     /// <summary>Snapshots that somebody made; the layers of images are everybody's.</summary>
     public required int Snapshots { get; init; }
 
+    public required int Volumes { get; init; }
+
     /// <summary>Null for one that nobody made and that is there because something is in it.</summary>
     public DateTimeOffset? CreatedAt { get; init; }
 
@@ -51,7 +53,7 @@ public sealed class ContainerNamespaces
         return [.. ContainerStore.ChildNames(paths.AllContainers).Union(ContainerStore.ChildNames(paths.AllImages))
             // That folder stays with the last snapshot.
             .Union(ContainerStore.ChildNames(paths.NamedSnapshots).Where(name => ContainerStore.ChildNames(Path.Combine(paths.NamedSnapshots, name)).Count > 0))
-            .Union(ContainerStore.RunNamespaces(paths)).Order(StringComparer.Ordinal)];
+            .Union(ContainerStore.ChildNames(paths.AllVolumes)).Union(ContainerStore.RunNamespaces(paths)).Order(StringComparer.Ordinal)];
     }
 
     /// <exception cref="ContainerException"><c>ContainerNamespaceNotFound</c>, <c>InvalidId</c>.</exception>
@@ -96,15 +98,15 @@ public sealed class ContainerNamespaces
     }
 
     /// <summary>Removes one.</summary>
-    /// <param name="force">With all that is in it: tasks are killed, and containers, images and snapshots go for good.</param>
+    /// <param name="force">With all that is in it: tasks are killed, and containers, images, snapshots and volumes go for good.</param>
     /// <exception cref="ContainerException"><c>ContainerNamespaceNotFound</c>, <c>InvalidId</c>; <c>ContainerNamespaceNotEmpty</c> without <paramref name="force"/>.</exception>
     public async Task RemoveAsync(string name, bool force = false, CancellationToken cancel = default)
     {
         var found = Get(name);
-        if (!force && found is not { Containers: 0, Tasks: 0, Images: 0, Snapshots: 0 })
+        if (!force && found is not { Containers: 0, Tasks: 0, Images: 0, Snapshots: 0, Volumes: 0 })
         {
             throw new ContainerException(ErrorIds.ContainerNamespaceNotEmpty,
-                $"The container namespace '{name}' has {found.Containers} containers, {found.Tasks} tasks, {found.Images} images and {found.Snapshots} snapshots. Remove those first, or use -Force: they go for good.",
+                $"The container namespace '{name}' has {found.Containers} containers, {found.Tasks} tasks, {found.Images} images, {found.Snapshots} snapshots and {found.Volumes} volumes. Remove those first, or use -Force: they go for good.",
                 name, ContainerErrorCategory.ResourceBusy);
         }
         foreach (var id in engine.Containers.ListIds(name))
@@ -114,6 +116,11 @@ public sealed class ContainerNamespaces
         }
         foreach (var image in engine.Images.List(name).ToList()) { engine.Images.Remove(image.Reference ?? image.Digest, force: true, name); }
         await RemoveSnapshotsAsync(name, cancel).ConfigureAwait(false);
+        foreach (var volume in engine.Volumes.ListNames(name))
+        {
+            try { await engine.Volumes.RemoveAsync(volume, name, cancel).ConfigureAwait(false); }
+            catch (ContainerException e) when (e.Id == ErrorIds.VolumeNotFound) { } // gone meanwhile
+        }
         Mono.Unix.Native.Syscall.unlink(paths.NamespaceRecord(name));
         Folders.RemoveIfEmpty(paths.NamespaceFolder(name));
         Folders.RemoveIfEmpty(Path.Combine(paths.NamedSnapshots, name));
@@ -152,6 +159,7 @@ public sealed class ContainerNamespaces
             Tasks = ContainerStore.ChildNames(paths.RunNamespaceFolder(name)).Count,
             Images = engine.Images.ListNames(name).Count,
             Snapshots = ContainerStore.ChildNames(Path.Combine(paths.NamedSnapshots, name)).Count,
+            Volumes = engine.Volumes.ListNames(name).Count,
             CreatedAt = record?.CreatedAt,
             Labels = record?.Labels ?? [],
         };

@@ -40,6 +40,9 @@ sealed class ContainerRecord
     /// <summary>Folders of the image that the container has of its own, <c>volumes/0</c> and on; null for none.</summary>
     public List<string>? Volumes { get; set; }
 
+    /// <summary>Volumes of the store that it uses; null for none.</summary>
+    public List<VolumeUse>? VolumeUses { get; set; }
+
     public required string Runtime { get; set; }
     public Dictionary<string, string> Labels { get; set; } = [];
     public string RestartPolicy { get; set; } = "no";

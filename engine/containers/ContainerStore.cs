@@ -36,10 +36,12 @@ public sealed partial class ContainerStore
         using var lease = options.Image is null ? null : Lease.Take(paths);
         var image = options.Image is null ? null
             : await engine.Images.PrepareAsync(options, ns, cancel).ConfigureAwait(false);
-        var record = RecordBuilder.Build(engine, options, image, ns, id);
+        using var volumes = await engine.Volumes.HoldAsync(ns, options is { Spec: null, Bundle: null } ? options.Mount : null, cancel).ConfigureAwait(false);
+        var record = RecordBuilder.Build(engine, options, image, volumes, ns, id);
         cancel.ThrowIfCancellationRequested();
+        await engine.Volumes.FillAsync(volumes, record, options.Mount, cancel).ConfigureAwait(false);
         Folders.Make(paths.NamespaceFolder(ns));
-        SweepLeftovers(ns);
+        Folders.SweepUnowned(paths.NamespaceFolder(ns), AwaitWriters);
         await SaveAsync(record, options.Transient, cancel).ConfigureAwait(false);
         engine.Events.Tell(ns, ContainerEventType.Created, id, ContainerEvents.Labels(record));
         return ToContainer(record, ContainerTaskState.None);
@@ -198,8 +200,8 @@ public sealed partial class ContainerStore
                 {
                     var below = ContainerTree.Below(engine, record);
                     await SnapshotDriver.Of(record.Snapshotter).MakeAsync(engine, record.Id, Path.Combine(temporary, "overlay"), below, writable: true, cancel).ConfigureAwait(false);
-                    if (record.Volumes is not null) { await ImageVolumes.FillAsync(engine, record, below, temporary, cancel).ConfigureAwait(false); }
                 }
+                if (record.Volumes is not null) { await ImageVolumes.FillAsync(engine, record, ContainerTree.Below(engine, record), temporary, cancel).ConfigureAwait(false); }
                 if (transient) { Folders.WriteNew(Path.Combine(temporary, TransientName), [], wait: false); }
                 Folders.WriteNew(Path.Combine(temporary, "container.json"), Write(record), wait: !transient);
                 if (!transient) { Folders.Sync(temporary); }
@@ -228,23 +230,10 @@ public sealed partial class ContainerStore
         }
     }
 
-    // What a crash left: folders that nobody holds the lock of. Only the one who holds the lock removes.
-    void SweepLeftovers(string ns)
+    static void AwaitWriters(string folder)
     {
-        foreach (var name in Folders.Entries(paths.NamespaceFolder(ns)))
-        {
-            var folder = Path.Combine(paths.NamespaceFolder(ns), name);
-            if (!name.StartsWith(".new-", StringComparison.Ordinal) && !name.StartsWith(".del-", StringComparison.Ordinal)) { continue; }
-            if (Syscall.rmdir(folder) == 0) { continue; }
-            var file = Path.Combine(folder, "lock");
-            using var held = FileLock.TryTakeExisting(file);
-            // A removal that was cut off may have got as far as the lock.
-            var cutOff = name.StartsWith(".del-", StringComparison.Ordinal) && !File.Exists(file);
-            if (held is null && !cutOff) { continue; }
-            SnapshotStore.AwaitWriter(Path.Combine(folder, "overlay/upper"));
-            ImageVolumes.AwaitWriters(folder);
-            Folders.RemoveTree(folder);
-        }
+        SnapshotStore.AwaitWriter(Path.Combine(folder, "overlay/upper"));
+        ImageVolumes.AwaitWriters(folder);
     }
 
     /// <summary>The record, or null when it is gone.</summary>

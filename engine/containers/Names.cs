@@ -33,6 +33,10 @@ public static class Names
     /// <exception cref="ContainerException"><c>InvalidId</c>.</exception>
     public static string Namespace(string? name) => IsValid(name) && name != Reserved ? name! : throw Invalid(name, "a container namespace");
 
+    /// <summary>The name of a volume, if it is one.</summary>
+    /// <exception cref="ContainerException"><c>InvalidId</c>.</exception>
+    public static string Volume(string? name) => IsValid(name) ? name! : throw Invalid(name, "the name of a volume");
+
     /// <summary>Twelve hexadecimal digits.</summary>
     public static string Random() => Convert.ToHexString(RandomNumberGenerator.GetBytes(6)).ToLowerInvariant();
 

@@ -94,5 +94,9 @@ public static class ErrorIds
     public const string UnitNotFound = nameof(UnitNotFound);
     public const string UnpackFailed = nameof(UnpackFailed);
     public const string UserNotFound = nameof(UserNotFound);
+    public const string VolumeExists = nameof(VolumeExists);
+    public const string VolumeInUse = nameof(VolumeInUse);
+    public const string VolumeNotFound = nameof(VolumeNotFound);
+    public const string VolumeUnavailable = nameof(VolumeUnavailable);
     public const string WaitTimeout = nameof(WaitTimeout);
 }

@@ -135,6 +135,27 @@ static class Folders
         if (FolderTree.Remove(Libc.AT_FDCWD, [.. System.Text.Encoding.UTF8.GetBytes(path), 0]) != 0) { throw Unavailable(path, new LinuxException("remove", path, Libc.errno)); }
     }
 
+    /// <summary>
+    /// Removes what a crash left: folders <c>.new-*</c> and <c>.del-*</c> whose file <c>lock</c> nobody holds. Only the one who holds the lock removes.
+    /// </summary>
+    /// <param name="awaitWriters">Waits for programs that outlived the one that began such a folder.</param>
+    internal static void SweepUnowned(string parent, Action<string> awaitWriters)
+    {
+        foreach (var name in Entries(parent))
+        {
+            var folder = Path.Combine(parent, name);
+            if (!name.StartsWith(".new-", StringComparison.Ordinal) && !name.StartsWith(".del-", StringComparison.Ordinal)) { continue; }
+            if (Syscall.rmdir(folder) == 0) { continue; }
+            var file = Path.Combine(folder, "lock");
+            using var held = FileLock.TryTakeExisting(file);
+            // A removal that was cut off may have got as far as the lock.
+            var cutOff = name.StartsWith(".del-", StringComparison.Ordinal) && !File.Exists(file);
+            if (held is null && !cutOff) { continue; }
+            awaitWriters(folder);
+            RemoveTree(folder);
+        }
+    }
+
     /// <summary>Removes a folder if it is empty.</summary>
     internal static void RemoveIfEmpty(string path) => Syscall.rmdir(path);
 

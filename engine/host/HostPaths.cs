@@ -35,6 +35,10 @@ sealed class HostPaths(ContainerHostOptions options)
     /// <summary>There while the container has a task: <c>{}</c>, and its exit record once it has ended. It outlives the machine's restart.</summary>
     internal string TaskMark(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "task.json");
 
+    internal string AllVolumes => Path.Combine(Root, "volumes");
+    internal string VolumeNamespaceFolder(string ns) => Path.Combine(AllVolumes, ns);
+    internal string VolumeFolder(string ns, string name) => Path.Combine(AllVolumes, ns, name);
+
     internal string EventFolder(string ns) => Path.Combine(Root, "events", ns);
 
     internal string RunNamespaceFolder(string ns) => Path.Combine(RunRoot, ns);

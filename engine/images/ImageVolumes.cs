@@ -3,8 +3,8 @@ using Containers.Linux;
 namespace Containers;
 
 /// <summary>
-/// The folders that an image wants kept apart from its layers (image-spec, config.md, "Volumes"). Each container gets such a folder of its own, with
-/// what the image has there, which goes with the container.
+/// The folders that an image wants kept apart from its layers (image-spec, config.md, "Volumes"), and volumes that the user gave no name. Each container gets such
+/// a folder of its own, with what the image has there, which goes with the container.
 /// </summary>
 static class ImageVolumes
 {
@@ -33,11 +33,28 @@ static class ImageVolumes
         return [.. paths.Where(path => mounts?.Any(mount => mount.Target.TrimEnd('/') == path) != true).OrderBy(path => path.Count(c => c == '/')).ThenBy(path => path, StringComparer.Ordinal)];
     }
 
-    /// <summary>The mounts of these volumes.</summary>
+    /// <summary>The mounts with the folders of those volumes that have no name, and the targets of these, in the order of the folders.</summary>
     /// <param name="folder">The container's.</param>
     /// <param name="mapped">With the maps of the container's user namespace, as its root.</param>
-    internal static IEnumerable<ContainerMount> Mounts(IReadOnlyList<string> volumes, string folder, bool mapped) =>
-        volumes.Select((path, i) => new ContainerMount { Type = ContainerMountType.Bind, Source = Folder(folder, i), Target = path, Options = mapped ? ["idmap"] : [] });
+    internal static (List<ContainerMount> Mounts, List<string> Volumes) Own(IReadOnlyList<ContainerMount> mounts, string folder, bool mapped)
+    {
+        var volumes = new List<string>();
+        var placed = new List<ContainerMount>();
+        foreach (var mount in mounts)
+        {
+            if (mount is not { Type: ContainerMountType.Volume, Source: null })
+            {
+                placed.Add(mount);
+                continue;
+            }
+            if (IsKept(mount.Target)) { throw ContainerMount.Bad(mount, Hides); }
+            List<string> options = [.. mount.Options];
+            if (mapped && !options.Contains("idmap")) { options.Add("idmap"); }
+            placed.Add(mount.Placed(ContainerMountType.Bind, Folder(folder, volumes.Count), options, readOnly: false));
+            volumes.Add(mount.Target);
+        }
+        return (placed, volumes);
+    }
 
     internal static string Folder(string folder, int number) => Path.Combine(folder, "volumes", $"{number}");
 
@@ -58,9 +75,10 @@ static class ImageVolumes
             }
             // Where a link of the image leads counts as well.
             var real = "/" + System.Text.Encoding.UTF8.GetString(found.Path.AsSpan(0, found.Path.Length - 1));
-            if (real == "/." || IsKept(real)) { throw Invalid(record.Image!, record.Volumes[i], Hides); }
-            if (!found.IsFolder) { throw new ContainerException(ErrorIds.ImageInvalid, $"The image '{record.Image}' has the volume '{record.Volumes[i]}', which is no folder in it. Mount something else there, or use another image.", record.Image, ContainerErrorCategory.InvalidData); }
-            await TreeCopier.RunAsync(engine, record.Image!, layers, record.Volumes[i], own, cancel).ConfigureAwait(false);
+            var whose = record.Image ?? record.RootfsPath!;
+            if (real == "/." || IsKept(real)) { throw Invalid(whose, record.Volumes[i], Hides); }
+            if (!found.IsFolder) { throw new ContainerException(ErrorIds.ImageInvalid, $"The volume '{record.Volumes[i]}' is no folder in '{whose}'. Mount something else there, or use another image.", whose, ContainerErrorCategory.InvalidData); }
+            await TreeCopier.RunAsync(engine, whose, layers, record.Volumes[i], own, cancel).ConfigureAwait(false);
         }
     }
 

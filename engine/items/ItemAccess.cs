@@ -86,7 +86,7 @@ public sealed partial class ContainerItems
             var recursive = options.Contains("rbind");
             if ((one.Type == "bind" || recursive || options.Contains("bind")) && one is { Source: { Length: > 0 } source, Destination: { Length: > 0 } destination } && (Directory.Exists(source) || File.Exists(source)))
             {
-                List<string> kept = [.. recursive ? ["rbind"] : Array.Empty<string>(), .. options.Contains("ro") ? ["ro"] : Array.Empty<string>()];
+                List<string> kept = [.. recursive ? ["rbind"] : Array.Empty<string>(), .. options.Where(option => option == "ro" || option.StartsWith("X-mount.subdir=", StringComparison.Ordinal))];
                 binds.Add(new ShimMount { Type = "bind", Source = source, Target = destination, Options = kept });
             }
         }

@@ -7,7 +7,7 @@ public sealed partial class ContainerMount
 {
     /// <summary>
     /// A mount from an object of this type, from a dictionary with the names of its properties (also <c>src</c>, <c>dst</c>, <c>size</c>, <c>mode</c>),
-    /// or from text: docker's <c>src:dst[:opts]</c>, or <c>type=bind,src=…,dst=…,options=rbind:ro</c> as ctr has it, where docker's
+    /// or from text: docker's <c>[src:]dst[:opts]</c>, where a source without a slash is the name of a volume, or <c>type=bind,src=…,dst=…,options=rbind:ro</c> as ctr has it, where docker's
     /// <c>--mount</c> words are known too.
     /// </summary>
     /// <param name="value">What the user gave.</param>
@@ -34,13 +34,13 @@ public sealed partial class ContainerMount
 
     sealed class Parts
     {
-        string? type, source, target;
+        string? type, source, target, subPath;
         bool readOnly;
         readonly List<string> options = [];
 
         internal static Parts Of(ContainerMount mount)
         {
-            var parts = new Parts { type = mount.Type.ToString(), source = mount.Source, target = mount.Target, readOnly = mount.ReadOnly };
+            var parts = new Parts { type = mount.Type.ToString(), source = mount.Source, target = mount.Target, subPath = mount.SubPath, readOnly = mount.ReadOnly };
             parts.options.AddRange(mount.Options);
             return parts;
         }
@@ -74,8 +74,11 @@ public sealed partial class ContainerMount
         internal static Parts OfVolume(string text)
         {
             var fields = text.Split(':');
-            if (fields.Length is < 2 or > 3) { throw Bad(text, "say source:target or source:target:options"); }
-            var parts = new Parts { type = "bind", source = fields[0], target = fields[1] };
+            if (fields.Length > 3) { throw Bad(text, "say target, source:target or source:target:options"); }
+            if (fields.Length == 1) { return new Parts { type = "volume", target = text }; }
+            // Docker takes a word without a slash for the name of a volume.
+            var isName = fields[0].Length > 0 && !fields[0].Contains('/') && fields[0] is not ("." or "..");
+            var parts = new Parts { type = isName ? "volume" : "bind", source = fields[0], target = fields[1] };
             if (fields.Length == 3) { parts.options.AddRange(fields[2].Split(',', StringSplitOptions.RemoveEmptyEntries)); }
             return parts;
         }
@@ -92,7 +95,11 @@ public sealed partial class ContainerMount
                 case "bind-propagation" when value is not null: options.Add(value); break;
                 case "size" or "tmpfs-size" when value is not null: options.Add("size=" + value); break;
                 case "mode" or "tmpfs-mode" when value is not null: options.Add("mode=" + value); break;
-                default: throw Bad(mount, $"'{key}' is not known, or has no value; known are type, source, target, readonly, options, size, mode and bind-propagation");
+                case "subpath" or "volume-subpath" when value is not null: subPath = value; break;
+                case "nocopy" or "volume-nocopy":
+                    if (value is null || Flag(mount, key, value)) { options.Add("nocopy"); }
+                    break;
+                default: throw Bad(mount, $"'{key}' is not known, or has no value; known are type, source, target, readonly, options, size, mode, bind-propagation, subpath and nocopy");
             }
         }
 
@@ -108,34 +115,51 @@ public sealed partial class ContainerMount
             {
                 "bind" => ContainerMountType.Bind,
                 "tmpfs" => ContainerMountType.Tmpfs,
-                "volume" => throw Bad(mount, "volumes do not exist yet; bind a folder, or use a tmpfs"),
-                _ => throw Bad(mount, $"the type '{type}' is not known; known are bind and tmpfs"),
+                "volume" => ContainerMountType.Volume,
+                _ => throw Bad(mount, $"the type '{type}' is not known; known are bind, tmpfs and volume"),
             };
             foreach (var option in options.ToArray())
             {
                 if (option == "ro") { readOnly = true; }
                 if (option is "ro" or "rw") { options.Remove(option); }
+                else if (option is "z" or "Z") { throw Bad(mount, $"the option '{option}' would give the files a label of SELinux, which is not supported; label them with chcon, or leave it out"); }
                 else if (!MountWords.IsKnown(option, kind)) { throw Bad(mount, $"the option '{option}' is not known for a mount of type {kind.ToString().ToLowerInvariant()}"); }
             }
             return new ContainerMount
             {
                 Type = kind,
-                Source = kind == ContainerMountType.Bind ? HostPath(mount, resolve) : null,
+                Source = kind switch { ContainerMountType.Bind => HostPath(mount, resolve), ContainerMountType.Volume => VolumeName(mount), _ => null },
                 Target = inside,
+                SubPath = Below(mount, kind),
                 ReadOnly = readOnly,
                 Options = options,
             };
+        }
+
+        string? VolumeName(object mount)
+        {
+            if (string.IsNullOrEmpty(source))
+            {
+                // One of the container's own, which goes with it.
+                if (subPath is not null || options.Any(option => option is "U" or "nocopy")) { throw Bad(mount, "a volume without a name is what the image has there, and goes with the container: subpath, nocopy and U need one with a name"); }
+                return null;
+            }
+            return Names.IsValid(source) ? source : throw Bad(mount, $"'{source}' is no name of a volume; for a folder of the host say type=bind");
+        }
+
+        string? Below(object mount, ContainerMountType kind)
+        {
+            if (subPath is null) { return null; }
+            if (kind == ContainerMountType.Tmpfs) { throw Bad(mount, "a tmpfs is empty and has no subpath"); }
+            var parts = subPath.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != ".").ToArray();
+            if (subPath.StartsWith('/') || parts.Length == 0 || parts.Contains("..") || subPath.Any(char.IsControl) || subPath.Contains(',')) { throw Bad(mount, $"the subpath '{subPath}' is no relative path without '..'"); }
+            return string.Join('/', parts);
         }
 
         string HostPath(object mount, Func<string, string>? resolve)
         {
             if (source is not { Length: > 0 } || source.Contains('\0')) { throw Bad(mount, "it has no source"); }
             var path = source;
-            // Docker takes a word without a slash for the name of a volume; making a folder of it would surprise.
-            if (!path.Contains('/') && path is not ("." or "..") && type is null or "bind" && mount is string text && !text.Contains('='))
-            {
-                throw Bad(mount, $"'{path}' would be the name of a volume, and volumes do not exist yet; say ./{path} for a folder");
-            }
             if (!path.StartsWith('/')) { path = resolve?.Invoke(path) ?? throw Bad(mount, $"the source '{path}' is not an absolute path"); }
             path = Path.GetFullPath(path);
             return Path.Exists(path) ? path : throw Bad(mount, $"the source '{path}' is not there");
@@ -163,17 +187,18 @@ static class MountWords
 
     static readonly HashSet<string> Bind = new(StringComparer.Ordinal)
     {
-        "bind", "rbind", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable",
+        "bind", "rbind", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable", "idmap", "ridmap",
     };
 
     internal static bool IsKnown(string option, ContainerMountType type)
     {
         if (Both.Contains(option)) { return true; }
         if (type == ContainerMountType.Bind) { return Bind.Contains(option); }
+        if (type == ContainerMountType.Volume) { return Bind.Contains(option) || option is "nocopy" or "U"; }
         var equals = option.IndexOf('=');
         return equals > 0 && equals < option.Length - 1 && !option.AsSpan().ContainsAny(',', '\0', '\n')
             && option[..equals] is "size" or "mode" or "uid" or "gid" or "nr_inodes" or "nr_blocks" or "huge";
     }
 
-    internal static bool IsPropagation(string option) => Bind.Contains(option) && option is not ("bind" or "rbind");
+    internal static bool IsPropagation(string option) => Bind.Contains(option) && option is not ("bind" or "rbind" or "idmap" or "ridmap");
 }

@@ -36,6 +36,7 @@ static class MountSpec
 
     static Mount Of(ContainerMount mount)
     {
+        if (mount is { Type: ContainerMountType.Volume, FileSystem: null }) { throw ContainerMount.Bad(mount, "a spec names folders: bind the Path of Get-ContainerVolume"); }
         var options = new List<string>();
         if (mount.Type == ContainerMountType.Bind)
         {
@@ -43,7 +44,7 @@ static class MountSpec
             // Mounts that the container makes below it stay its own, and the host's later ones stay outside.
             if (!mount.Options.Any(MountWords.IsPropagation)) { options.Add("rprivate"); }
         }
-        else
+        else if (mount.Type == ContainerMountType.Tmpfs)
         {
             foreach (var word in new[] { "nosuid", "nodev", "noexec" })
             {
@@ -54,8 +55,10 @@ static class MountSpec
         {
             if (!options.Contains(option)) { options.Add(option); }
         }
+        // A word of util-linux's mount(8): psrun looks the path up inside the source.
+        if (mount.SubPath is not null) { options.Add("X-mount.subdir=" + mount.SubPath); }
         options.Add(mount.ReadOnly ? "ro" : "rw");
-        var type = mount.Type == ContainerMountType.Bind ? "bind" : "tmpfs";
+        var type = mount.Type switch { ContainerMountType.Bind => "bind", ContainerMountType.Tmpfs => "tmpfs", _ => mount.FileSystem };
         return new Mount { Destination = mount.Target, Type = type, Source = mount.Source ?? "tmpfs", Options = options };
     }
 

@@ -7,7 +7,7 @@ namespace Containers;
 /// <summary>From what the user said to what the store keeps: everything is checked here, before anything is written.</summary>
 static class RecordBuilder
 {
-    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, string ns, string id)
+    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, ContainerVolumes.Held held, string ns, string id)
     {
         if ((o.RootfsPath is null ? 0 : 1) + (o.Bundle is null ? 0 : 1) + (image is null ? 0 : 1) != 1)
         {
@@ -23,8 +23,16 @@ static class RecordBuilder
         var mapped = NamespaceSpec.Maps(o);
         var driver = overlay ? Driver(engine, o.Snapshotter, mapped) : null;
         // A spec says all mounts itself.
-        var volumes = image is null || o.Spec is not null ? [] : ImageVolumes.Of(image, o.Mount);
-        if (volumes.Count > 0) { o.Mount = [.. o.Mount ?? [], .. ImageVolumes.Mounts(volumes, engine.Paths.ContainerFolder(ns, id), mapped)]; }
+        List<string> volumes = image is null || o.Spec is not null ? [] : ImageVolumes.Of(image, o.Mount);
+        var uses = o.Mount?.Where(mount => mount.IsNamedVolume).Select(mount => new VolumeUse { Name = mount.Source!, Target = mount.Target }).ToList();
+        if (o is { Spec: null, Bundle: null })
+        {
+            // The caller's options stay the caller's.
+            o = o.Copy();
+            o.Mount = [.. engine.Volumes.Resolve(held, o.Mount ?? [], mapped), .. volumes.Select(path => new ContainerMount { Type = ContainerMountType.Volume, Target = path })];
+            (o.Mount, volumes) = ImageVolumes.Own(o.Mount, engine.Paths.ContainerFolder(ns, id), mapped);
+            RefuseParts(engine, o.Mount, runtime);
+        }
         var (rootfs, spec) = o.Bundle is not null ? FromBundle(o, ns, id) : FromRootfs(engine, o, image, ns, id, joins, pathIds);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
         var (stdin, stdout, stderr) = Redirections(o);
@@ -41,6 +49,7 @@ static class RecordBuilder
             Snapshotter = driver is null or OverlayDriver ? null : driver.Name,
             IdMapped = mapped,
             Volumes = volumes.Count > 0 ? volumes : null,
+            VolumeUses = uses is { Count: > 0 } ? uses : null,
             Image = image?.Name,
             ImageDigest = image?.Digest,
             ManifestDigest = image?.ManifestDigest,
@@ -63,6 +72,15 @@ static class RecordBuilder
             PathIds = pathIds,
             Spec = spec,
         };
+    }
+
+    // Another runtime would pass the word by, and mount all of the source.
+    static void RefuseParts(ContainerEngine engine, IReadOnlyList<ContainerMount> mounts, string runtime)
+    {
+        if (mounts.FirstOrDefault(mount => mount.SubPath is not null) is { } part && engine.Host.FindRuntime(runtime) != engine.Host.FindHelper())
+        {
+            throw new ContainerException(ErrorIds.NotSupported, $"The runtime '{runtime}' cannot mount a part of '{part.Source}'. Use psrun, or leave the subpath out.", part, ContainerErrorCategory.NotImplemented);
+        }
     }
 
     // Overlayfs itself cannot be mounted with maps of ids; a plain folder can.

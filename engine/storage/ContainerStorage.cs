@@ -5,7 +5,7 @@ namespace Containers;
 /// <summary>What the store holds and how much of it could be freed.</summary>
 public sealed class ContainerStorageMeasurement
 {
-    /// <summary><c>Content</c>, <c>Snapshots</c> or <c>Containers</c>.</summary>
+    /// <summary><c>Content</c>, <c>Snapshots</c>, <c>Containers</c> or <c>Volumes</c>.</summary>
     public required string Type { get; init; }
 
     public required int Count { get; init; }
@@ -102,12 +102,21 @@ public sealed class ContainerStorage
             Line("Content", content.Count, content.Sum(c => c.Size), [.. garbage.Where(g => g.Type is "Content" or "Ingest")]),
             Line("Snapshots", snapshots.Count, snapshots.Sum(), [.. garbage.Where(g => g.Type is "Snapshot" or "Unfinished")]),
             Line("Containers", containers.Count, containers.Sum(), []),
+            Volumes(),
         ];
 
         static ContainerStorageMeasurement Line(string type, int count, long size, List<ContainerGarbage> unneeded) => new()
         {
             Type = type, Count = count, Active = count - unneeded.Count(g => g.Type is not ("Ingest" or "Unfinished")), Size = size, Reclaimable = unneeded.Sum(g => g.Size),
         };
+    }
+
+    // Those of the store: a folder of the host is not ours. Nothing removes them but who says so by name.
+    ContainerStorageMeasurement Volumes()
+    {
+        var volumes = ContainerStore.ChildNames(paths.AllVolumes).SelectMany(ns => engine.Volumes.List(ns)).Where(volume => volume.Options.Count == 0)
+            .Select(volume => (Size: FolderTree.MeasureAt(volume.Path!), IsUsed: volume.Containers.Count > 0)).ToList();
+        return new() { Type = "Volumes", Count = volumes.Count, Active = volumes.Count(v => v.IsUsed), Size = volumes.Sum(v => v.Size), Reclaimable = volumes.Where(v => !v.IsUsed).Sum(v => v.Size) };
     }
 
     List<ContainerGarbage> Unfinished() =>

@@ -89,6 +89,35 @@ public static unsafe class FolderTree
         finally { Libc.close(fd); }
     }
 
+    /// <summary>Gives a folder with everything in it to somebody. Links are not followed; what vanishes meanwhile is left out.</summary>
+    /// <param name="fd">An open folder.</param>
+    /// <exception cref="LinuxException"></exception>
+    public static void Own(int fd, uint owner, uint group)
+    {
+        LinuxException.Check(Libc.fchown(fd, owner, group), "fchown");
+        foreach (byte[] name in Names(fd))
+        {
+            fixed (byte* p = name)
+            {
+                int into = Libc.openat(fd, p, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC);
+                if (into < 0)
+                {
+                    if (Libc.fchownat(fd, p, owner, group, Libc.AT_SYMLINK_NOFOLLOW) != 0 && Libc.errno != Libc.ENOENT)
+                        throw new LinuxException("fchownat", null, Libc.errno);
+                    continue;
+                }
+                try
+                {
+                    Own(into, owner, group);
+                }
+                finally
+                {
+                    Libc.close(into);
+                }
+            }
+        }
+    }
+
     static (long Bytes, long Entries) Below(int fd, HashSet<(uint, uint, ulong)> linked)
     {
         long bytes = 0, entries = 0;

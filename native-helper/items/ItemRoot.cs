@@ -63,9 +63,9 @@ static unsafe class ItemRoot
         int target = Open(root, Encoding.UTF8.GetBytes(order.Target), Libc.O_PATH);
         if (target < 0)
             return;
-        int below = Array.IndexOf(order.Options, "rbind") >= 0 ? Libc.AT_RECURSIVE : 0;
-        int tree = LinuxException.Check(Libc.open_tree(Libc.AT_FDCWD, order.Source, Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | below), "open_tree", order.Source);
-        if (Array.IndexOf(order.Options, "ro") >= 0)
+        Rootfs.MountOptions options = Rootfs.MountOptions.Parse(order.Target, order.Options);
+        int tree = LinuxException.Check(Rootfs.IdMappedTrees.OpenTree(order.Source, options.SubFolder, options.Recursive), "open_tree", order.Source);
+        if (options.ReadOnly)
             LinuxException.Check(Libc.mount_setattr(tree, "", Libc.AT_EMPTY_PATH, new mount_attr { attr_set = Libc.MOUNT_ATTR_RDONLY }), "mount_setattr", order.Source);
         // A file on a folder, or the other way round: the runtime would refuse it too.
         LinuxException.Check(Libc.move_mount(tree, "", target, "", Libc.MOVE_MOUNT_F_EMPTY_PATH | Libc.MOVE_MOUNT_T_EMPTY_PATH), "move_mount", order.Target);

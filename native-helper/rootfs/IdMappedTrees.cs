@@ -40,6 +40,27 @@ static unsafe class IdMappedTrees
         }
     }
 
+    /// <summary>A detached copy of a mounted tree.</summary>
+    /// <param name="subFolder">The part of it, looked up as if the source were the root; null for all.</param>
+    /// <returns>-1 and errno when it cannot be had.</returns>
+    public static int OpenTree(string source, string? subFolder, bool recursive)
+    {
+        int how = Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (recursive ? Libc.AT_RECURSIVE : 0);
+        if (subFolder == null)
+            return Libc.open_tree(Libc.AT_FDCWD, source, how);
+        int whole = Libc.open(source, Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+        if (whole < 0)
+            return -1;
+        int part = Items.ItemRoot.Open(whole, System.Text.Encoding.UTF8.GetBytes(subFolder), Libc.O_PATH);
+        int tree = part < 0 ? -1 : Libc.open_tree(part, "", how | Libc.AT_EMPTY_PATH);
+        int errno = Libc.errno;
+        Libc.close(whole);
+        if (part >= 0)
+            Libc.close(part);
+        System.Runtime.InteropServices.Marshal.SetLastPInvokeError(errno);
+        return tree;
+    }
+
     static int OpenOne(Spec spec, Mount mount, MountOptions options, Namespaces namespaces, int joinedUser, Dictionary<string, int> made)
     {
         string words = $"mounts: {mount.Destination}: id mapping";
@@ -64,10 +85,9 @@ static unsafe class IdMappedTrees
             if (!made.TryGetValue(key, out user))
                 made[key] = user = IdMaps.OpenNamespace(uids, gids!, $"mounts: {mount.Destination}");
         }
-        int recursive = options.Recursive ? Libc.AT_RECURSIVE : 0;
-        int tree = Libc.open_tree(Libc.AT_FDCWD, mount.Source, Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | recursive);
+        int tree = OpenTree(mount.Source, options.SubFolder, options.Recursive);
         if (tree < 0)
-            throw new PsrunException($"bind {mount.Source} to {mount.Destination}: {Errnos.Text(Libc.errno)}");
+            throw new PsrunException($"bind {(options.SubFolder == null ? "" : options.SubFolder + " of ")}{mount.Source} to {mount.Destination}: {Errnos.Text(Libc.errno)}");
         var attr = new mount_attr { attr_set = (ulong)Libc.MOUNT_ATTR_IDMAP, userns_fd = (ulong)user };
         if (Libc.mount_setattr(tree, "", Libc.AT_EMPTY_PATH | (options.RecursiveIdMap ? Libc.AT_RECURSIVE : 0), attr) == 0)
             return tree;

@@ -18,6 +18,8 @@ sealed class MountOptions
     public bool CopyUp;
     public ulong Propagation;
     public bool RecursivePropagation;
+    /// <summary>Of a bind mount: the part of the source that is mounted, looked up as if the source were the root. A word of util-linux's mount(8).</summary>
+    public string? SubFolder;
     /// <summary>linux.mountLabel, for a new file system.</summary>
     public string? Label;
     public readonly List<string> SuperblockFlags = [];
@@ -75,6 +77,12 @@ sealed class MountOptions
             case "ridmap": IdMap = RecursiveIdMap = true; return;
             case "tmpcopyup": CopyUp = true; return;
             case "remount": Remount = true; return;
+        }
+        const string subFolder = "X-mount.subdir=";
+        if (option.StartsWith(subFolder, StringComparison.Ordinal))
+        {
+            SubFolder = option.Length > subFolder.Length && !option.Contains('\0') ? option[subFolder.Length..] : throw new PsrunException($"mounts: {destination}: option \"{option}\" names nothing");
+            return;
         }
         if (TryAttribute(option, out ulong set, out ulong clear))
         {

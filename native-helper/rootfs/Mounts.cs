@@ -22,6 +22,8 @@ static unsafe class Mounts
         if (options.CopyUp && (mount.Type != "tmpfs" || options.Bind || options.Remount))
             throw new PsrunException($"mounts: {destination}: option \"tmpcopyup\" means nothing but for a tmpfs");
         bool bind = options.Bind || mount.Type == "bind";
+        if (options.SubFolder != null && (!bind || options.Remount))
+            throw new PsrunException($"mounts: {destination}: option \"X-mount.subdir\" means nothing but for a bind mount");
         if (options.Remount)
         {
             AddRemount(plan, root, destination, options, bind);
@@ -84,8 +86,21 @@ static unsafe class Mounts
         }
         else
         {
-            tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text(source),
-                (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (options.Recursive ? Libc.AT_RECURSIVE : 0));
+            nint how = (nint)Libc.OPEN_TREE_CLONE | Libc.OPEN_TREE_CLOEXEC | (options.Recursive ? Libc.AT_RECURSIVE : 0);
+            if (options.SubFolder == null)
+            {
+                tree = plan.Open(words, Libc.SYS_open_tree, Libc.AT_FDCWD, plan.Text(source), how);
+            }
+            else
+            {
+                // Others who have the source may change what is in it at any moment (CVE-2021-25741): what was found is what is mounted, by its descriptor.
+                words = $"bind {options.SubFolder} of {source} to {destination}";
+                nint* whole = plan.Open(words, Libc.SYS_openat, Libc.AT_FDCWD, plan.Text(source), Libc.O_PATH | Libc.O_DIRECTORY | Libc.O_CLOEXEC);
+                nint* part = plan.Open(words, Libc.SYS_openat2, whole, plan.Text(options.SubFolder), (nint)Inside(plan), sizeof(open_how));
+                tree = plan.Open(words, Libc.SYS_open_tree, part, plan.Text(""), how | Libc.AT_EMPTY_PATH);
+                plan.Close(part);
+                plan.Close(whole);
+            }
         }
         foreach (string option in options.Data)
         {
@@ -217,10 +232,15 @@ static unsafe class Mounts
     /// <summary>An O_PATH descriptor of something that is there, inside the root.</summary>
     public static nint* Target(Plan plan, nint* root, string destination, string words)
     {
+        return plan.Open(words, Libc.SYS_openat2, root, plan.Text(Destination(destination)), (nint)Inside(plan), sizeof(open_how));
+    }
+
+    static open_how* Inside(Plan plan)
+    {
         open_how* how = (open_how*)plan.Allocate(sizeof(open_how));
         how->flags = (ulong)(Libc.O_PATH | Libc.O_CLOEXEC);
         how->resolve = (ulong)Libc.RESOLVE_IN_ROOT;
-        return plan.Open(words, Libc.SYS_openat2, root, plan.Text(Destination(destination)), (nint)how, sizeof(open_how));
+        return how;
     }
 
     public static void SetAttributes(Plan plan, string words, nint* mount, ulong set, ulong clear, bool recursive, ulong propagation = 0)
