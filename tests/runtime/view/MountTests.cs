@@ -336,4 +336,40 @@ public sealed class MountTests : RuntimeTest
         Assert.True(Run(NewBundle().Args("true").Mount(target, "tmpfs", "tmpfs", "remount", "ro")).Ends(1).Stderr.Contains("remount " + target), why);
         AssertNothingLeft();
     }
+
+    const string OwnWord = "an option of util-linux's mount(8) that it does not know";
+
+    /// <summary>X-mount.subdir: the source is the root of the lookup, so that no link in it leads out (CVE-2017-1002101, CVE-2021-25741).</summary>
+    [RuntimeTheory(NotUnderRunc = OwnWord, NotUnderCrun = OwnWord)]
+    [InlineData("deep/part", "inner")]
+    [InlineData("relative", "inner")]
+    [InlineData("absolute", "inner")]
+    [InlineData("deep/part/file", "inner")]
+    [InlineData("out", null)]
+    [InlineData("../source/deep/part", null)]
+    [InlineData("absent", null)]
+    public void A_part_of_a_source_is_bound_and_nothing_outside_of_it(string part, string? expected)
+    {
+        var source = Path.Combine(Folder, "source");
+        Directory.CreateDirectory(Path.Combine(source, "deep/part"));
+        File.WriteAllText(Path.Combine(source, "deep/part/file"), "inner\n");
+        File.CreateSymbolicLink(Path.Combine(source, "relative"), "deep/../deep/part");
+        File.CreateSymbolicLink(Path.Combine(source, "absolute"), "/deep/part");
+        File.CreateSymbolicLink(Path.Combine(source, "out"), Folder);
+        var result = Run(NewBundle().Shell("cat /mnt/file 2>/dev/null || cat /mnt").Mount(part.EndsWith("file") ? "/mnt/file" : "/mnt", "bind", source, "rbind", $"X-mount.subdir={part}"));
+        if (expected != null)
+            Assert.Equal(expected + "\n", result.Ends(0).Stdout);
+        else
+            Assert.Contains($"bind {part} of {source} to /mnt: ", result.Ends(1).Stderr);
+        AssertNothingLeft();
+    }
+
+    [RuntimeTheory(NotUnderRunc = OwnWord, NotUnderCrun = OwnWord)]
+    [InlineData("tmpfs", "X-mount.subdir=a")]
+    [InlineData("bind", "X-mount.subdir=")]
+    public void A_part_of_nothing_is_refused_by_name(string type, string option)
+    {
+        Assert.Contains("X-mount.subdir", Run(NewBundle().Args("true").Mount("/mnt", type, type == "bind" ? Folder : "tmpfs", option)).Ends(1).Stderr);
+        AssertNothingLeft();
+    }
 }
