@@ -41,10 +41,21 @@ public sealed partial class ImageStore
             if (!engine.Content.Use(digest)) { throw ContentStore.NotFound(digest); }
         }
         engine.Content.Use(manifest.Digest);
-        await engine.Snapshots.EnsureAsync(layers,
-            (layer, done, finished) => progress?.Report(new ImageProgress("Unpacking", layer.Blob.ToString(), done, layer.Size, finished)), cancel).ConfigureAwait(false);
+        await engine.Snapshots.EnsureAsync(layers, null, Unpacking(progress), cancel).ConfigureAwait(false);
         return [.. layers.Select(l => l.Key)];
     }
+
+    /// <summary>Unpacks what a pull brings while it brings it: what <see cref="CompleteAsync"/> then asks for is there.</summary>
+    async Task UnpackArrivingAsync(Descriptor image, ImagePlatform? platform, BlobArrivals arrivals, IProgress<ImageProgress>? progress, CancellationToken cancel)
+    {
+        await arrivals.ConfigsAsync(cancel).ConfigureAwait(false);
+        if (ImageGraph.Choose(graph.Manifests(image), platform ?? ImagePlatform.Host) is not { Manifest.Layers.Count: > 0 } manifest) { return; }
+        var layers = LayersOf(manifest);
+        if (layers.TrueForAll(layer => arrivals.Expects(layer.Blob))) { await engine.Snapshots.EnsureAsync(layers, layer => arrivals.Of(layer.Blob), Unpacking(progress), cancel).ConfigureAwait(false); }
+    }
+
+    static Action<SnapshotStore.Layer, long, bool> Unpacking(IProgress<ImageProgress>? progress) =>
+        (layer, done, finished) => progress?.Report(new ImageProgress("Unpacking", layer.Blob.ToString(), done, layer.Size, finished));
 
     // CVE-2020-15157 began with the addresses of such layers: nobody is asked at them.
     internal static void RefuseForeign(Descriptor layer)

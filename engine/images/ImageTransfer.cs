@@ -25,7 +25,9 @@ public sealed partial class ImageStore
         using var session = RegistrySession.Open(engine, image, options);
         return await WholeAsync(async () =>
         {
-            var root = await new ImagePull(engine, session, options).RunAsync(image.ToString(), image.Digest?.ToString() ?? image.Tag!, cancel).ConfigureAwait(false);
+            var pull = new ImagePull(engine, session, options);
+            var root = await pull.RunAsync(image.ToString(), image.Digest?.ToString() ?? image.Tag!, (root, arrivals, token) => options.NoUnpack
+                ? Task.CompletedTask : UnpackArrivingAsync(root, platform, arrivals, options.Progress, token), cancel).ConfigureAwait(false);
             await CompleteAsync(root, image.ToString(), platform, !options.NoUnpack, options.Progress, cancel).ConfigureAwait(false);
             // What was asked for by its digest has no other name: a tag beside it is only for the reader.
             return Describe(Put(ns, root, image.Digest is null ? image.ToString() : null, replace: true), ns, platform);

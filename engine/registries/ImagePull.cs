@@ -11,8 +11,9 @@ sealed class ImagePull(ContainerEngine engine, RegistrySession session, ImagePul
 
     /// <summary>Everything of an image that is wanted. Nothing is listed; the caller holds a lease.</summary>
     /// <param name="reference">A tag or a digest.</param>
+    /// <param name="meanwhile">Done beside the download of blobs, once all documents are there. Whichever of both fails first ends the other.</param>
     /// <exception cref="ContainerException"></exception>
-    internal async Task<Descriptor> RunAsync(string name, string reference, CancellationToken cancel)
+    internal async Task<Descriptor> RunAsync(string name, string reference, Func<Descriptor, BlobArrivals, CancellationToken, Task> meanwhile, CancellationToken cancel)
     {
         var (content, digest, told) = await session.FirstAsync(e => e.CanPull && e.CanResolve, c => c.ManifestAsync(reference, cancel)).ConfigureAwait(false);
         // Servers of files call everything the same; then the document says itself what it is.
@@ -23,14 +24,24 @@ sealed class ImagePull(ContainerEngine engine, RegistrySession session, ImagePul
         engine.Content.Put(content, digest);
         await WalkAsync(root, record, 0, cancel).ConfigureAwait(false);
         var wanted = options.AllPlatforms || record.Manifests is null ? leaves : [await ChooseAsync(name, cancel).ConfigureAwait(false)];
-        var blobs = new List<Descriptor>();
+        List<Descriptor> configs = [], layers = [];
         foreach (var leaf in wanted)
         {
             var manifest = leaf.Manifest ?? await DocumentAsync(leaf.Descriptor, cancel).ConfigureAwait(false);
             if (manifest.Manifests is not null) { throw ImageGraph.Invalid(Digest.Parse(leaf.Descriptor.Digest), "it is an index, and is listed as a manifest"); }
-            blobs.AddRange(Blobs(leaf.Descriptor, manifest));
+            configs.Add(Config(leaf.Descriptor, manifest));
+            foreach (var layer in manifest.Layers ?? []) { ImageStore.RefuseForeign(layer); }
+            layers.AddRange(manifest.Layers ?? []);
         }
-        await DownloadAsync([.. blobs.DistinctBy(b => b.Digest)], cancel).ConfigureAwait(false);
+        // What says how to unpack comes first, then the lower layers before the upper ones.
+        var blobs = configs.Concat(layers).DistinctBy(b => b.Digest).ToList();
+        var arrivals = new BlobArrivals(configs, blobs);
+        Func<CancellationToken, Task>[] both = [token => DownloadAsync(blobs, arrivals, token), token => meanwhile(root, arrivals, token)];
+        await Together.RunAsync(both, both.Length, async (one, token) =>
+        {
+            await one(token).ConfigureAwait(false);
+            return 0;
+        }, cancel).ConfigureAwait(false);
         return root;
     }
 
@@ -100,24 +111,42 @@ sealed class ImagePull(ContainerEngine engine, RegistrySession session, ImagePul
         if (leaf.Descriptor.Platform is { } told) { return (ImagePlatform.Normal(told.Os, told.Architecture, told.Variant), leaf.Manifest); }
         var manifest = leaf.Manifest ?? await DocumentAsync(leaf.Descriptor, cancel).ConfigureAwait(false);
         if (manifest.Config is null || !MediaTypes.IsConfig(manifest.Config.MediaType) || manifest.ArtifactType is not (null or "" or MediaTypes.Config)) { return (null, manifest); }
-        await DownloadAsync([Checked(manifest.Config)], cancel).ConfigureAwait(false);
+        await DownloadAsync([Checked(manifest.Config)], null, cancel).ConfigureAwait(false);
         var described = engine.Images.Graph.Manifests(leaf.Descriptor)[0];
         return (described.Platform, manifest);
     }
 
     static Descriptor Checked(Descriptor config) => config.Size <= ImageGraph.LargestConfig ? config : throw ContentStore.TooLarge(Digest.Parse(config.Digest), config.Size, ImageGraph.LargestConfig);
 
-    static IEnumerable<Descriptor> Blobs(Descriptor descriptor, ManifestRecord manifest)
+    static Descriptor Config(Descriptor descriptor, ManifestRecord manifest)
     {
         var config = manifest.Config!;
         Digest.Parse(config.Digest);
         if (config.Size < 0) { throw ImageGraph.Invalid(Digest.Parse(descriptor.Digest), "a size is negative"); }
-        foreach (var layer in manifest.Layers ?? []) { ImageStore.RefuseForeign(layer); }
-        return [MediaTypes.IsConfig(config.MediaType) ? Checked(config) : config, .. manifest.Layers ?? []];
+        return MediaTypes.IsConfig(config.MediaType) ? Checked(config) : config;
     }
 
-    async Task DownloadAsync(IReadOnlyList<Descriptor> blobs, CancellationToken cancel) =>
-        await Together.RunAsync(blobs, options.Parallel, (blob, token) => new BlobDownload(engine, session, blob, "Downloading", options.Progress).RunAsync(token), cancel).ConfigureAwait(false);
+    async Task DownloadAsync(IReadOnlyList<Descriptor> blobs, BlobArrivals? arrivals, CancellationToken cancel) =>
+        await Together.RunAsync(blobs, options.Parallel, async (blob, token) =>
+        {
+            var fetched = await new BlobDownload(engine, session, blob, "Downloading", options.Progress).RunAsync(token).ConfigureAwait(false);
+            arrivals?.Tell(blob);
+            return fetched;
+        }, cancel).ConfigureAwait(false);
+}
+
+/// <summary>Tells of each blob of a pull when it is in the store: verified, and on disk. What fails or is cancelled never comes; who waits is cancelled with it.</summary>
+sealed class BlobArrivals(IEnumerable<Descriptor> configs, IEnumerable<Descriptor> blobs)
+{
+    readonly Dictionary<string, TaskCompletionSource> coming = blobs.ToDictionary(b => b.Digest!, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), StringComparer.Ordinal);
+
+    internal bool Expects(Digest blob) => coming.ContainsKey(blob.ToString());
+
+    internal Task Of(Digest blob) => coming[blob.ToString()].Task;
+
+    internal Task ConfigsAsync(CancellationToken cancel) => Task.WhenAll(configs.Select(c => coming[c.Digest!].Task)).WaitAsync(cancel);
+
+    internal void Tell(Descriptor blob) => coming[blob.Digest!].SetResult();
 }
 
 /// <summary>Does the same for many, some at a time. The first failure ends the others and is the one that is told.</summary>
@@ -139,7 +168,8 @@ static class Together
             }
             catch (Exception e)
             {
-                if (e is not OperationCanceledException || cancel.IsCancellationRequested) { Interlocked.CompareExchange(ref first, e, null); }
+                // A cancellation that nobody asked for is a failure like others.
+                if (e is not OperationCanceledException || !ending.IsCancellationRequested || cancel.IsCancellationRequested) { Interlocked.CompareExchange(ref first, e, null); }
                 ending.Cancel();
             }
         })).ConfigureAwait(false);

@@ -78,120 +78,6 @@ public sealed partial class SnapshotStore
         }
     }
 
-    /// <summary>Unpacks what is not unpacked yet, several layers at a time; all of it or nothing.</summary>
-    internal async Task EnsureAsync(IReadOnlyList<Layer> layers, Action<Layer, long, bool>? progress, CancellationToken cancel)
-    {
-        Folders.Make(paths.Snapshots);
-        var locks = new List<FileLock>();
-        var made = new List<int>();
-        try
-        {
-            // From the lowest up, in every process: images that share layers share the lowest ones, so nobody waits in a circle.
-            var missing = new List<int>();
-            for (var i = 0; i < layers.Count; i++)
-            {
-                if (Use(layers[i])) { continue; }
-                var held = await FileLock.TakeAsync(Path.Combine(paths.Snapshots, ".lock-" + layers[i].Key), cancel).ConfigureAwait(false);
-                if (Use(layers[i])) { held.RemoveAndDispose(); }
-                else
-                {
-                    locks.Add(held);
-                    missing.Add(i);
-                }
-            }
-            made.AddRange(missing);
-            var answers = await UnpackAsync(layers, missing, progress, cancel).ConfigureAwait(false);
-            Publish(layers, missing, answers);
-            made.Clear();
-        }
-        finally
-        {
-            foreach (var i in made) { RemoveUnfinished(Unfinished(layers[i].Key)); }
-            foreach (var held in locks) { held.RemoveAndDispose(); }
-        }
-    }
-
-    async Task<UnpackAnswer[]> UnpackAsync(IReadOnlyList<Layer> layers, List<int> missing, Action<Layer, long, bool>? progress, CancellationToken cancel)
-    {
-        var answers = new UnpackAnswer?[layers.Count];
-        using var turns = new SemaphoreSlim(Math.Max(2, Environment.ProcessorCount));
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var work = missing.Select(async i =>
-        {
-            await turns.WaitAsync(stop.Token).ConfigureAwait(false);
-            try { answers[i] = await OneAsync(layers, i, i == 0 ? [] : null, progress, stop.Token).ConfigureAwait(false); }
-            catch
-            {
-                await stop.CancelAsync().ConfigureAwait(false);
-                throw;
-            }
-            finally { turns.Release(); }
-        }).ToArray();
-        try { await Task.WhenAll(work).ConfigureAwait(false); }
-        catch
-        {
-            // The first real failure, not the cancellation that it caused.
-            foreach (var task in work)
-            {
-                if (task.Exception?.InnerException is { } failure and not OperationCanceledException) { System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure); }
-            }
-            throw;
-        }
-        // What builds on lower layers comes when they are there.
-        foreach (var i in missing)
-        {
-            if (answers[i] is not null) { continue; }
-            var lowers = Enumerable.Range(0, i).Reverse().Select(l => missing.Contains(l) ? Path.Combine(Unfinished(layers[l].Key), "fs") : LayerFolder(layers[l].Key)).ToList();
-            answers[i] = await OneAsync(layers, i, lowers, progress, cancel).ConfigureAwait(false);
-        }
-        return [.. missing.Select(i => answers[i]!)];
-    }
-
-    async Task<UnpackAnswer?> OneAsync(IReadOnlyList<Layer> layers, int i, IReadOnlyList<string>? lowers, Action<Layer, long, bool>? progress, CancellationToken cancel)
-    {
-        var layer = layers[i];
-        var folder = Unfinished(layer.Key);
-        RemoveUnfinished(folder);
-        Folders.Make(folder);
-        var fs = Path.Combine(folder, "fs");
-        Directory.CreateDirectory(fs);
-        // Whatever the umask is: any user of a container passes through its root.
-        File.SetUnixFileMode(fs, (UnixFileMode)0x1ed);
-        var answer = await Unpacker.RunAsync(engine, layer.Blob, layer.DiffId, fs, lowers, read => progress?.Invoke(layer, read, false), cancel).ConfigureAwait(false);
-        if (answer is not null) { progress?.Invoke(layer, layer.Size, true); }
-        return answer;
-    }
-
-    void Publish(IReadOnlyList<Layer> layers, List<int> missing, UnpackAnswer[] answers)
-    {
-        if (missing.Count == 0) { return; }
-        for (var n = 0; n < missing.Count; n++)
-        {
-            var layer = layers[missing[n]];
-            var folder = Unfinished(layer.Key);
-            if (!answers[n].Root && missing[n] > 0)
-            {
-                var lower = layers[missing[n] - 1].Key;
-                CopyRoot(missing.Contains(missing[n] - 1) ? Path.Combine(Unfinished(lower), "fs") : LayerFolder(lower), Path.Combine(folder, "fs"));
-            }
-            var record = new SnapshotRecord
-            {
-                ChainId = layer.ChainId.ToString(), Parent = layer.Parent?.ToString(), DiffId = layer.DiffId.ToString(),
-                Bytes = answers[n].Bytes, Entries = answers[n].Entries, CreatedAt = DateTimeOffset.UtcNow,
-            };
-            var path = Path.Combine(folder, "snapshot.json");
-            using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = Folders.PrivateFile, BufferSize = 0 });
-            file.Write(JsonSerializer.SerializeToUtf8Bytes(record, ImageJson.Default.SnapshotRecord));
-        }
-        // One wait for the disk for a hundred thousand files; only then do the folders get their names.
-        SyncFileSystem(paths.Snapshots);
-        foreach (var i in missing)
-        {
-            if (Stdlib.rename(Unfinished(layers[i].Key), Folder(layers[i].Key)) != 0) { throw Folders.Unavailable(Folder(layers[i].Key), null); }
-        }
-        Folders.Sync(paths.Snapshots);
-    }
-
     internal static void SyncFileSystem(string folder)
     {
         var fd = LinuxException.Check(Libc.open(folder, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC), "open", folder);
@@ -289,6 +175,18 @@ public sealed partial class SnapshotStore
             if (file is not null && held is null) { continue; }
             RemoveUnfinished(path);
             held?.RemoveAndDispose();
+        }
+        SweepLocks(paths.Snapshots);
+        foreach (var ns in NamedNamespaces()) { SweepLocks(Path.Combine(paths.NamedSnapshots, ns)); }
+    }
+
+    // Who is killed between the rename of a folder and its end leaves the lock's empty file alone. Held, it is removed under nobody's feet: whoever
+    // waits for it finds that it is gone, and makes another.
+    static void SweepLocks(string folder)
+    {
+        foreach (var name in Folders.Entries(folder))
+        {
+            if (name.StartsWith(".lock-", StringComparison.Ordinal)) { FileLock.TryTakeExisting(Path.Combine(folder, name))?.RemoveAndDispose(); }
         }
     }
 }

@@ -175,6 +175,53 @@ public sealed class ImageStoreTests : IDisposable
         Assert.False(Directory.Exists(Path.Combine(folder, "root/images/t")));
     }
 
+    [Fact]
+    public void Locks_of_the_killed_are_swept_and_those_of_the_living_are_not()
+    {
+        var snapshots = engine.Paths.Snapshots;
+        var named = Path.Combine(engine.Paths.NamedSnapshots, "t");
+        Folders.Make(named);
+        string[] dead = [Path.Combine(snapshots, ".lock-" + new string('a', 32)), Path.Combine(named, ".lock-s")];
+        foreach (var path in dead) { File.WriteAllBytes(path, []); }
+        var living = Path.Combine(snapshots, ".lock-" + new string('b', 32));
+        using (FileLock.Take(living))
+        {
+            engine.Storage.Collect();
+            Assert.All(dead, path => Assert.False(File.Exists(path)));
+            Assert.Equal([Path.GetFileName(living)], Folders.Entries(snapshots).Where(name => name.StartsWith('.')));
+        }
+        engine.Storage.Collect();
+        Assert.DoesNotContain(Folders.Entries(snapshots), name => name.StartsWith('.'));
+    }
+
+    /// <summary>Others take and remove locks of the same names all the time: two never have one at once.</summary>
+    [Fact]
+    public async Task A_sweep_never_takes_a_lock_from_under_its_holder()
+    {
+        Folders.Make(engine.Paths.Snapshots);
+        var path = Path.Combine(engine.Paths.Snapshots, ".lock-" + new string('c', 32));
+        var (holders, most, done) = (0, 0, 0);
+        var workers = Enumerable.Range(0, 3).Select(_ => Task.Run(async () =>
+        {
+            for (var round = 0; round < 200; round++)
+            {
+                var held = await FileLock.TakeAsync(path, Limit);
+                most = Math.Max(most, Interlocked.Increment(ref holders));
+                if (round % 2 == 0) { await Task.Yield(); }
+                Interlocked.Decrement(ref holders);
+                // As one that ends, and as one that is killed.
+                if (round % 3 == 0) { held.RemoveAndDispose(); }
+                else { held.Dispose(); }
+                Interlocked.Increment(ref done);
+            }
+        })).ToArray();
+        while (!Task.WhenAll(workers).IsCompleted) { engine.Snapshots.Sweep(); }
+        await Task.WhenAll(workers);
+        Assert.Equal((1, 600), (most, done));
+        engine.Snapshots.Sweep();
+        Assert.False(File.Exists(path));
+    }
+
     /// <summary>Eight at once import, tag, read and remove images that share layers: nobody fails, and nothing of a listed image is ever missing.</summary>
     [Fact]
     public async Task Many_at_once_lose_nothing()

@@ -28,7 +28,7 @@ public abstract class RegistryTest : IDisposable
 
     internal ContainerEngine NewEngine(RegistryLimits limits, string root = "root", ContainerLimits? image = null) => new(new ContainerHostOptions
     {
-        Root = Path.Combine(Folder, root), RunRoot = Path.Combine(Folder, "run"), RegistryLimits = limits, Limits = image ?? new(),
+        Root = Path.Combine(Folder, root), RunRoot = Path.Combine(Folder, "run"), RegistryLimits = limits, Limits = image ?? new(), HelperPath = Psrun.Path,
         Registries = new RegistryFiles { HostFolders = [HostsFolder], RegistriesConf = RegistriesFile, CredentialFiles = [ConfigJson, AuthJson] },
     });
 
