@@ -26,43 +26,48 @@ public sealed class MeasureContainerCommand : LookingCmdlet
         }
     }
 
-    // At once: two readings of each lie some time apart.
     protected override void EndProcessing()
     {
         if (measured.Count == 0)
             return;
         Begin(async (pump, token) =>
         {
-            await Task.WhenAll(measured.Select(task => MeasureAsync(task, pump, token))).ConfigureAwait(false);
+            IReadOnlyList<ContainerMeasured> first = await Engine.Measurements.MeasureAsync(measured, token).ConfigureAwait(false);
+            pump.Post(() =>
+            {
+                foreach (ContainerMeasured one in first)
+                {
+                    if (one.Measurement is not null)
+                        WriteObject(one.Measurement);
+                    else
+                        WriteError(Errors.Record(one.Failure!, one.Task.ContainerId));
+                }
+            });
+            if (Watch)
+                await Task.WhenAll(first.Where(one => one.Measurement is not null).Select(one => FollowAsync(one.Measurement!, pump, token))).ConfigureAwait(false);
             return true;
         }).Finish();
     }
 
-    async Task MeasureAsync(ContainerTask task, Pump pump, CancellationToken token)
+    async Task FollowAsync(ContainerMeasurement reading, Pump pump, CancellationToken token)
     {
         try
         {
-            ContainerMeasurement reading = await Engine.Measurements.MeasureAsync(task.ContainerId, task.ContainerNamespace, null, token).ConfigureAwait(false);
-            pump.Post(() => WriteObject(reading));
             using var clock = new PeriodicTimer(TimeSpan.FromSeconds(IntervalSec));
-            while (Watch && await clock.WaitForNextTickAsync(token).ConfigureAwait(false))
+            while (await clock.WaitForNextTickAsync(token).ConfigureAwait(false))
             {
-                ContainerMeasurement next;
-                try
-                {
-                    next = await Engine.Measurements.MeasureAsync(task.ContainerId, task.ContainerNamespace, reading, token).ConfigureAwait(false);
-                }
-                catch (ContainerException e) when (e.Id is ErrorIds.TaskNotRunning or ErrorIds.TaskNotFound or ErrorIds.ContainerNotFound or ErrorIds.CgroupNotFound)
-                {
-                    return; // it has ended, and with it what there was to watch
-                }
+                ContainerMeasurement next = await Engine.Measurements.MeasureAsync(reading.ContainerId, reading.ContainerNamespace, reading, token).ConfigureAwait(false);
                 reading = next;
                 pump.Post(() => WriteObject(next));
             }
         }
+        catch (ContainerException e) when (e.Id is ErrorIds.TaskNotRunning or ErrorIds.TaskNotFound or ErrorIds.ContainerNotFound or ErrorIds.CgroupNotFound)
+        {
+            // It has ended, and with it what there was to watch.
+        }
         catch (Exception e) when (Errors.IsFailure(e))
         {
-            pump.Post(() => WriteError(Errors.Record(e, task.ContainerId)));
+            pump.Post(() => WriteError(Errors.Record(e, reading.ContainerId)));
         }
     }
 }

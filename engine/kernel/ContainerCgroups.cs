@@ -89,6 +89,13 @@ public sealed partial class ContainerCgroups
             $"The spec of container '{id}' names no absolute cgroup path, so that its runtime chose one by itself.", id, ContainerErrorCategory.ObjectNotFound);
     }
 
+    /// <summary>The same for a task. Where its first process is in the usual place the record, whose spec takes longer to read than all else, is left alone.</summary>
+    internal string PathOf(ContainerTask task)
+    {
+        var usual = HostPaths.CgroupPath(task.ContainerNamespace, task.ContainerId);
+        return task.ProcessId is { } pid && ProcessCgroup.TryRead(pid, out var lines) && lines.Exists(line => line.Path == usual) ? usual : PathOf(task.ContainerId, task.ContainerNamespace);
+    }
+
     /// <summary>Every process in a container's group and below it.</summary>
     internal List<int> ProcessesOf(ContainerRecord record) => PathOf(record) is { } path ? CgroupHost.Detect().Group(path).Processes(recursive: true) : [];
 

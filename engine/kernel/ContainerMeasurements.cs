@@ -1,64 +1,128 @@
+using System.Diagnostics;
 using Containers.Linux.Cgroups;
 
 namespace Containers;
 
+/// <summary>What became of one of several that were measured at once.</summary>
+/// <param name="Measurement">Null where it failed.</param>
+/// <param name="Failure">Null where it did not.</param>
+public sealed record ContainerMeasured(ContainerTask Task, ContainerMeasurement? Measurement, ContainerException? Failure);
+
 /// <summary>What containers use.</summary>
 public sealed class ContainerMeasurements
 {
-    static readonly TimeSpan ShortestSpan = TimeSpan.FromMilliseconds(200);
+    // One period of a usual processor limit: in less than that, a container that is held to half a processor seems to use all of one, or none.
+    static readonly TimeSpan ShortestSpan = TimeSpan.FromMilliseconds(100);
 
     readonly ContainerEngine engine;
 
     internal ContainerMeasurements(ContainerEngine engine) => this.engine = engine;
 
-    /// <summary>Reads what a container uses. Without an earlier reading two are made, 200 ms apart, because processor use is a rate.</summary>
+    /// <summary>Reads what a container uses. Without an earlier reading two are made, 100 ms apart, because processor use is a rate.</summary>
     /// <param name="previous">An earlier reading of the same container.</param>
     /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>TaskNotFound</c>, <c>TaskNotRunning</c>, <c>CgroupNotFound</c>.</exception>
     public async Task<ContainerMeasurement> MeasureAsync(string id, string? containerNamespace = null, ContainerMeasurement? previous = null, CancellationToken cancel = default)
     {
-        var ns = engine.NamespaceOr(containerNamespace);
-        var path = engine.Cgroups.PathOf(id, ns);
+        var task = engine.Tasks.Get(id, engine.NamespaceOr(containerNamespace));
         if (previous is null)
         {
-            previous = ReadOnce(ns, id, path, null);
-            await Task.Delay(ShortestSpan, cancel).ConfigureAwait(false);
+            var (_, measured, failure) = (await MeasureAsync([task], cancel).ConfigureAwait(false))[0];
+            return measured ?? throw failure!;
         }
-        return ReadOnce(ns, id, path, previous);
+        var reading = new Reading(engine, task);
+        reading.Find(CgroupHost.Detect());
+        reading.ReadAll();
+        return reading.End(previous.CpuTime, DateTimeOffset.UtcNow - previous.Time);
     }
 
-    ContainerMeasurement ReadOnce(string ns, string id, string path, ContainerMeasurement? previous)
+    /// <summary>Reads what many tasks use, all at once: in the time between the two readings of their processor use everything else is read.</summary>
+    /// <returns>In the order of the tasks.</returns>
+    public async Task<IReadOnlyList<ContainerMeasured>> MeasureAsync(IReadOnlyList<ContainerTask> tasks, CancellationToken cancel = default)
     {
-        var task = engine.Tasks.Get(id, ns);
-        if (task.ProcessId is not { } pid) { throw ShimErrors.NotRunning(id); }
-        var stats = ContainerCgroups.Guard(path, () => ContainerCgroups.Existing(path).ReadStats());
-        var now = DateTimeOffset.UtcNow;
-        // File cache that nobody has used for a while is taken off, as docker and kubectl do.
-        var memory = stats.MemoryUsage is { } usage ? Math.Max(0, usage - (stats.MemoryInactiveFile ?? 0)) : (long?)null;
-        double? cpu = null;
-        if (previous is { CpuTime: { } before } && stats.CpuUsage is { } after && now > previous.Time)
+        var host = ContainerCgroups.Guard("/", CgroupHost.Detect);
+        var readings = tasks.Select(task => new Reading(engine, task)).ToList();
+        await EachAsync(reading =>
         {
-            cpu = Math.Max(0, (after - before) / (now - previous.Time) * 100);
+            reading.Find(host);
+            reading.Begin();
+        }).ConfigureAwait(false);
+        var begun = Stopwatch.GetTimestamp();
+        await EachAsync(reading => reading.ReadAll()).ConfigureAwait(false);
+        if (ShortestSpan - Stopwatch.GetElapsedTime(begun) is { Ticks: > 0 } rest) { await Task.Delay(rest, cancel).ConfigureAwait(false); }
+        await EachAsync(reading => reading.End()).ConfigureAwait(false);
+        return readings.ConvertAll(reading => new ContainerMeasured(reading.Task, reading.Measurement, reading.Failure));
+
+        Task EachAsync(Action<Reading> step) => Task.Run(() => Parallel.ForEach(readings.Where(reading => reading.Failure is null), new ParallelOptions { CancellationToken = cancel }, reading => reading.Try(step)), cancel);
+    }
+
+    sealed class Reading(ContainerEngine engine, ContainerTask task)
+    {
+        string path = "";
+        ControlGroup? group;
+        CgroupStats stats = new();
+        (long? Received, long? Sent) network;
+        TimeSpan? first;
+        long begun;
+
+        internal ContainerTask Task => task;
+        internal ContainerMeasurement? Measurement { get; private set; }
+        internal ContainerException? Failure { get; private set; }
+
+        internal void Try(Action<Reading> step)
+        {
+            try { step(this); }
+            catch (ContainerException e) { Failure = e; }
         }
-        var (received, sent) = NetworkBytes.Read(pid);
-        return new ContainerMeasurement
+
+        internal void Find(CgroupHost host)
         {
-            ContainerId = id,
-            ContainerNamespace = ns,
-            Time = now,
-            CpuTime = stats.CpuUsage,
-            CpuPercent = cpu,
-            MemoryUsage = memory,
-            MemoryLimit = stats.MemoryLimit,
-            MemoryPercent = memory is { } used && stats.MemoryLimit is > 0 and var limit ? 100.0 * used / limit : null,
-            ProcessCount = stats.Pids,
-            ReadBytes = stats.IoReadBytes,
-            WrittenBytes = stats.IoWriteBytes,
-            ReceivedBytes = received,
-            SentBytes = sent,
-            Throttled = stats.CpuThrottledTime,
-            Pressure = stats.CpuPressure is null && stats.MemoryPressure is null && stats.IoPressure is null
-                ? null : new ContainerPressure(stats.CpuPressure?.Some10, stats.MemoryPressure?.Some10, stats.IoPressure?.Some10),
-        };
+            if (task.ProcessId is null) { throw ShimErrors.NotRunning(task.ContainerId); }
+            path = engine.Cgroups.PathOf(task);
+            group = ContainerCgroups.Guard(path, () => host.Group(path));
+        }
+
+        internal void Begin() => (first, begun) = (group!.ReadCpuUsage(), Stopwatch.GetTimestamp());
+
+        internal void ReadAll()
+        {
+            try { stats = ContainerCgroups.Guard(path, group!.ReadStats); }
+            // The group goes with the task.
+            catch (ContainerException e) when (e.Id == ErrorIds.CgroupNotFound && engine.Tasks.StateOf(task.ContainerNamespace, task.ContainerId) is ContainerTaskState.Stopped or ContainerTaskState.None) { throw ShimErrors.NotRunning(task.ContainerId); }
+            network = NetworkBytes.Read(task.ProcessId!.Value);
+        }
+
+        internal void End()
+        {
+            var now = group!.ReadCpuUsage();
+            Measurement = Describe(now ?? stats.CpuUsage, now - first, Stopwatch.GetElapsedTime(begun));
+        }
+
+        internal ContainerMeasurement End(TimeSpan? before, TimeSpan span) => Describe(stats.CpuUsage, stats.CpuUsage - before, span);
+
+        ContainerMeasurement Describe(TimeSpan? cpu, TimeSpan? used, TimeSpan span)
+        {
+            // File cache that nobody has used for a while is taken off, as docker and kubectl do.
+            var memory = stats.MemoryUsage is { } usage ? Math.Max(0, usage - (stats.MemoryInactiveFile ?? 0)) : (long?)null;
+            return new ContainerMeasurement
+            {
+                ContainerId = task.ContainerId,
+                ContainerNamespace = task.ContainerNamespace,
+                Time = DateTimeOffset.UtcNow,
+                CpuTime = cpu,
+                CpuPercent = used is { } time && span > TimeSpan.Zero ? Math.Max(0, time / span * 100) : null,
+                MemoryUsage = memory,
+                MemoryLimit = stats.MemoryLimit,
+                MemoryPercent = memory is { } taken && stats.MemoryLimit is > 0 and var limit ? 100.0 * taken / limit : null,
+                ProcessCount = stats.Pids,
+                ReadBytes = stats.IoReadBytes,
+                WrittenBytes = stats.IoWriteBytes,
+                ReceivedBytes = network.Received,
+                SentBytes = network.Sent,
+                Throttled = stats.CpuThrottledTime,
+                Pressure = stats.CpuPressure is null && stats.MemoryPressure is null && stats.IoPressure is null
+                    ? null : new ContainerPressure(stats.CpuPressure?.Some10, stats.MemoryPressure?.Some10, stats.IoPressure?.Some10),
+            };
+        }
     }
 }
 

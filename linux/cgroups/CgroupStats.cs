@@ -94,6 +94,13 @@ public sealed record CgroupStats
         return stats;
     }
 
+    /// <summary><see cref="CpuUsage"/> alone.</summary>
+    internal static TimeSpan? ReadCpuUsage(CgroupHost host, string path)
+    {
+        if (host.Find("cpuacct") is { Version: 1 } acct) { return Nanoseconds(CgroupFiles.ReadNumber(acct.Folder(path), "cpuacct.usage")); }
+        return host.Unified is { } unified ? Microseconds(CgroupFiles.Keyed(CgroupFiles.Read(unified.Folder(path), "cpu.stat"), "usage_usec"u8)) : null;
+    }
+
     static CgroupStats MemoryV1(CgroupStats stats, string folder)
     {
         var usage = CgroupFiles.ReadNumber(folder, "memory.usage_in_bytes");
