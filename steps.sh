@@ -274,7 +274,15 @@ step_test-units() { xunit_suite units Units; }
 
 step_test-runtime() {
     if [ "$(id -u)" != 0 ]; then skip_suite runtime "$(cat $(find tests/runtime -name '*.cs') | grep -cE '^\s*\[\w*(Fact|Theory)\b' || true)" "needs root"
-    else xunit_suite runtime Runtime; fi
+    else
+        xunit_suite runtime Runtime
+        # The shim calls any runtime: at full size its tests go over the others as well.
+        if [ -n "$long" ]; then
+            for peer in runc crun; do
+                if command -v $peer >/dev/null; then SHIM_RUNTIME=$peer xunit_suite shim-$peer Runtime --TestCaseFilter:"FullyQualifiedName~Runtime.Shim"; fi
+            done
+        fi
+    fi
 }
 
 step_test-pester() {
@@ -286,15 +294,21 @@ step_test-pester() {
     CONTAINERS_TEST_LONG=$long "$pwsh" -NoProfile -File tests/Pester/Invoke-Tests.ps1 -ModulePath "$module" -ResultPath "$results" || true
     if [ -f "$results/Pester.skipped" ]; then skip_suite Pester "$count" "$(cat "$results/Pester.skipped")"; return; fi
     [ -f "$results/Pester" ] || { say "the Pester run ended without a result"; echo "0 1 0" >"$results/Pester"; }
+    if [ -n "$long" ] && command -v runc >/dev/null; then
+        say "Pester tests of tasks over runc"
+        mkdir -p "$results/over-runc"
+        CONTAINERS_TEST_RUNTIME=runc "$pwsh" -NoProfile -Command "& ./tests/Pester/Invoke-Tests.ps1 -ModulePath '$module' -ResultPath '$results/over-runc' -Path ('Bytes', 'Restart', 'Task', 'Terminal').ForEach{ \"./tests/Pester/\$_.Tests.ps1\" }" || true
+        cp "$results/over-runc/Pester" "$results/tasks-runc" || echo "0 1 0" >"$results/tasks-runc"
+    fi
 }
 
-# xunit_suite NAME PROJECT: runs it, and keeps "passed failed skipped" in .build/results/NAME
+# xunit_suite NAME PROJECT [OPTION…]: runs it, and keeps "passed failed skipped" in .build/results/NAME
 xunit_suite() {
     local name=$1 project=Containers.Tests.$2 status=0 trx=$results/$1.trx
     say "$name tests"
     CONTAINERS_TEST_LONG=$long CONTAINERS_MODULE=$module PSRUN=$module/bin/$rid/psrun CONTAINERS_PSRUN=$module/bin/$rid/psrun \
         dotnet vstest ".build/bin/$project/release/$project.dll" --logger:"trx;LogFileName=$trx" --ResultsDirectory:"$results" \
-        --logger:"console;verbosity=minimal" >"$results/$name.log" 2>&1 || status=$?
+        --logger:"console;verbosity=minimal" "${@:3}" >"$results/$name.log" 2>&1 || status=$?
     local total=0 executed=0 passed=0
     if [ -f "$trx" ]; then
         local counters; counters=$(grep -oE '<Counters [^>]*>' "$trx" | head -1)
@@ -316,10 +330,11 @@ skip_suite() { echo "0 0 $2 $3" >"$results/$1"; }
 
 step_summary() {
     local suite passed failed skipped why all_passed=0 all_failed=0 all_skipped=0
-    for suite in units runtime Pester; do
+    for suite in units runtime Pester shim-runc shim-crun tasks-runc; do
+        case $suite in *-*) [ -f "$results/$suite" ] || continue ;; esac
         read -r passed failed skipped why <"$results/$suite" || { passed=0; failed=1; skipped=0; why="ended without a result"; }
         # laid out so that the closing line alone has its form
-        printf '%-8s %5d passed %5d failed %5d skipped%s\n' "$suite" "$passed" "$failed" "$skipped" "${why:+  ($why)}"
+        printf '%-10s %5d passed %5d failed %5d skipped%s\n' "$suite" "$passed" "$failed" "$skipped" "${why:+  ($why)}"
         all_passed=$((all_passed + passed)); all_failed=$((all_failed + failed)); all_skipped=$((all_skipped + skipped))
     done
     # nothing is said after this line

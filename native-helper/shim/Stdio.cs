@@ -1,4 +1,5 @@
 using Containers.Linux;
+using Psrun.Processes;
 
 namespace Psrun.Shim;
 
@@ -30,9 +31,10 @@ sealed class Stdio : IDisposable
                 s.OpenConsole(server.RunDirectory);
                 return s;
             }
-            int stdin = nothing, stdout, stderr;
+            int stdin, stdout, stderr;
             if (inputPath is not null) stdin = s.File(inputPath, Libc.O_RDONLY);
             else if (input) (stdin, s.shimInput) = s.Keep(Sys.Pipe(), true);
+            else stdin = OwnProgram.IsCovered ? nothing : s.Ended();
 
             if (outputPath is not null) stdout = s.File(outputPath, write);
             else (stdout, s.shimOutput) = s.Keep(Sys.Pipe(), false);
@@ -55,6 +57,15 @@ sealed class Stdio : IDisposable
         int container = input ? pipe.Read : pipe.Write;
         containerEnds.Add(container);
         return (container, input ? pipe.Write : pipe.Read);
+    }
+
+    /// <summary>Input that has ended. crun gives a program's standard streams to its user, whatever they are: were it /dev/null, that would be the host's.</summary>
+    int Ended()
+    {
+        var pipe = Sys.Pipe();
+        Sys.Close(pipe.Write);
+        containerEnds.Add(pipe.Read);
+        return pipe.Read;
     }
 
     int File(string path, int flags)

@@ -29,7 +29,7 @@ public sealed class ShimSurvivalTests : ShimTest
         var group = $"/sys/fs/cgroup/unified/{Tag}-caller";
         Directory.CreateDirectory(group);
         var answer = Path.Combine(Folder, "answer");
-        var script = $"echo $$ > {group}/cgroup.procs; {ShimTask.Psrun} shim --run-dir {task.RunDir} > {answer}.new; mv {answer}.new {answer}; sleep 1000";
+        var script = $"echo $$ > {group}/cgroup.procs; {Under.Way} {ShimTask.Psrun} shim --run-dir {task.RunDir} > {answer}.new; mv {answer}.new {answer}; sleep 1000";
         using (Spawn.Start(Folder, "/usr/bin/setsid", ["--wait", "/bin/sh", "-c", script]))
         {
             Until(() => File.Exists(answer));
@@ -84,7 +84,7 @@ public sealed class ShimSurvivalTests : ShimTest
     {
         var task = Created("sleep 1000");
         var shim = task.ShimPid;
-        var result = Spawn.Run(Folder, ShimTask.Psrun, ["shim", "--run-dir", task.RunDir]).Ends(1);
+        var result = Under.Run(ShimTask.Psrun, "shim", "--run-dir", task.RunDir).Ends(1);
         Assert.Equal("TaskExists", (string)JsonNode.Parse(result.Stdout)!["error"]!["id"]!);
         using var client = task.Connect();
         Assert.Equal(shim, (int)client.Call("hello", ("version", 1))["pid"]!);
@@ -201,10 +201,10 @@ public sealed class ShimSurvivalTests : ShimTest
     public void Orders_that_are_no_JSON_or_not_there_are_refused()
     {
         var task = NewTask("true");
-        var missing = Spawn.Run(Folder, ShimTask.Psrun, ["shim", "--run-dir", task.RunDir]).Ends(1);
+        var missing = Under.Run(ShimTask.Psrun, "shim", "--run-dir", task.RunDir).Ends(1);
         Assert.Equal("BadOrders", (string)JsonNode.Parse(missing.Stdout)!["error"]!["id"]!);
         File.WriteAllText(Path.Combine(task.RunDir, "shim.json"), "{\"version\":1,");
-        var broken = Spawn.Run(Folder, ShimTask.Psrun, ["shim", "--run-dir", task.RunDir]).Ends(1);
+        var broken = Under.Run(ShimTask.Psrun, "shim", "--run-dir", task.RunDir).Ends(1);
         Assert.Equal("BadOrders", (string)JsonNode.Parse(broken.Stdout)!["error"]!["id"]!);
         Spawn.Run(Folder, ShimTask.Psrun, ["shim", "--what"]).Ends(2);
     }

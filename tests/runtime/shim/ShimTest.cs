@@ -5,15 +5,22 @@ namespace Containers.Tests.Runtime;
 
 /// <summary>
 /// A test of <c>psrun shim</c>: run folders, orders, and at the end the same count of what is left as for the runtime. The shim works with any
-/// OCI runtime: <c>SHIM_RUNTIME</c> names it (a name or a path), psrun itself where nothing is said.
+/// OCI runtime: <c>SHIM_RUNTIME</c> names it (a name or a path), psrun itself where nothing is said. <see cref="ShimRuntimesTests"/> goes over all that are here.
 /// </summary>
 public abstract class ShimTest : RuntimeTest
 {
     readonly List<ShimTask> tasks = [];
+    ShimRuntime? runtime;
+
+    /// <summary>What tasks of this test are made with.</summary>
+    private protected ShimRuntime Under => runtime ??= ShimRuntime.Open(ShimRuntime.Default, Folder) ?? throw new IOException(ShimRuntime.CrunRefuses);
+
+    /// <summary>In place of what the suite's tasks are made with; false where it cannot work on this host just now.</summary>
+    private protected bool Use(string name) => (runtime = ShimRuntime.Open(name, Folder)) is not null;
 
     private protected ShimTask NewTask(Action<Bundle> bundle, Action<JsonObject>? orders = null)
     {
-        var task = new ShimTask(Folder, Tag, tasks.Count, NewBundle().Change(bundle), orders);
+        var task = new ShimTask(Folder, Tag, tasks.Count, NewBundle().Change(bundle), orders, Under);
         tasks.Add(task);
         return task;
     }
@@ -36,13 +43,14 @@ public abstract class ShimTest : RuntimeTest
     {
         foreach (var task in tasks)
             task.Kill();
+        runtime?.Close(Tag);
     }
 }
 
 /// <summary>One task's run folder and its shim.</summary>
 sealed class ShimTask
 {
-    readonly string scratch;
+    readonly ShimRuntime runtime;
 
     public string Id { get; }
     public string RunDir { get; set; }
@@ -54,9 +62,9 @@ sealed class ShimTask
     public int ShimPid { get; private set; }
     public int Pid { get; private set; }
 
-    public ShimTask(string folder, string tag, int number, Bundle bundle, Action<JsonObject>? change)
+    public ShimTask(string folder, string tag, int number, Bundle bundle, Action<JsonObject>? change, ShimRuntime runtime)
     {
-        scratch = folder;
+        this.runtime = runtime;
         bundle.Config["root"]!["readonly"] = false;
         bundle.Save();
         Id = $"{tag}-task{number}";
@@ -68,7 +76,7 @@ sealed class ShimTask
         Bundle = bundle;
         Orders = new JsonObject
         {
-            ["version"] = 1, ["id"] = Id, ["namespace"] = "t", ["runtime"] = Program, ["runtimeRoot"] = RuntimeRoot, ["bundle"] = bundle.Folder,
+            ["version"] = 1, ["id"] = Id, ["namespace"] = "t", ["runtime"] = runtime.Program, ["runtimeRoot"] = RuntimeRoot, ["bundle"] = bundle.Folder,
             ["mounts"] = new JsonArray(), ["cgroup"] = ShimCgroup, ["log"] = LogPath, ["terminal"] = false, ["stdin"] = false,
             ["stdout"] = null, ["stderr"] = null, ["stdinPath"] = null, ["plain"] = true,
         };
@@ -77,10 +85,6 @@ sealed class ShimTask
 
     /// <summary>The shim is always psrun's own, also when the suite's runtime is another.</summary>
     public static string Psrun { get; } = FindPsrun();
-
-    public static string Program { get; } = Environment.GetEnvironmentVariable("SHIM_RUNTIME") is { Length: > 0 } named
-        ? named.Contains('/') ? Path.GetFullPath(named) : UnderTest.InPath(named) ?? throw new FileNotFoundException(named)
-        : Psrun;
 
     static string FindPsrun()
     {
@@ -99,7 +103,7 @@ sealed class ShimTask
     public (int Status, JsonObject Line) TryLaunch()
     {
         WriteOrders();
-        var result = Spawn.Run(scratch, Psrun, ["shim", "--run-dir", RunDir]);
+        var result = runtime.Run(Psrun, "shim", "--run-dir", RunDir);
         Assert.True(result.Lines.Length == 1, $"not exactly one line: {result}");
         var line = JsonNode.Parse(result.Stdout)!.AsObject();
         ShimPid = (int?)line["pid"] ?? 0;
@@ -145,7 +149,7 @@ sealed class ShimTask
         if (ShimPid > 0 && ShimAlive)
             Native.kill(ShimPid, Native.SIGKILL);
         if (Directory.Exists(Path.Combine(RuntimeRoot, Id)))
-            Spawn.Run(scratch, Program, ["--root", RuntimeRoot, "delete", "--force", Id]);
+            runtime.Run(runtime.Program, "--root", RuntimeRoot, "delete", "--force", Id);
         if (ShimPid > 0)
             WaitForShim();
         // The v2 tree alone is that folder itself.
