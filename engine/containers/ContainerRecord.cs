@@ -43,6 +43,9 @@ sealed class ContainerRecord
     /// <summary>Volumes of the store that it uses; null for none.</summary>
     public List<VolumeUse>? VolumeUses { get; set; }
 
+    /// <summary>Images that are mounted in it; null for none.</summary>
+    public List<ImageUse>? ImageUses { get; set; }
+
     public required string Runtime { get; set; }
     public Dictionary<string, string> Labels { get; set; } = [];
     public string RestartPolicy { get; set; } = "no";

@@ -33,11 +33,13 @@ public sealed partial class ContainerStore
         if (Directory.Exists(paths.ContainerFolder(ns, id))) { throw Exists(id, ns); }
 
         // Until the container is on record, which then keeps the image's layers.
-        using var lease = options.Image is null ? null : Lease.Take(paths);
+        var images = options is { Spec: null, Bundle: null } ? (options.Mount ?? []).Where(mount => mount.Type == ContainerMountType.Image).ToList() : [];
+        using var lease = options.Image is null && images.Count == 0 ? null : Lease.Take(paths);
         var image = options.Image is null ? null
             : await engine.Images.PrepareAsync(options, ns, cancel).ConfigureAwait(false);
         using var volumes = await engine.Volumes.HoldAsync(ns, options is { Spec: null, Bundle: null } ? options.Mount : null, cancel).ConfigureAwait(false);
-        var record = RecordBuilder.Build(engine, options, image, volumes, ns, id);
+        var uses = await UsesAsync(images, options, ns, cancel).ConfigureAwait(false);
+        var record = RecordBuilder.Build(engine, options, image, volumes, uses, ns, id);
         cancel.ThrowIfCancellationRequested();
         await engine.Volumes.FillAsync(volumes, record, options.Mount, cancel).ConfigureAwait(false);
         Folders.Make(paths.NamespaceFolder(ns));
@@ -45,6 +47,20 @@ public sealed partial class ContainerStore
         await SaveAsync(record, options.Transient, cancel).ConfigureAwait(false);
         engine.Events.Tell(ns, ContainerEventType.Created, id, ContainerEvents.Labels(record));
         return ToContainer(record, ContainerTaskState.None);
+    }
+
+    // Got as the container's own image is.
+    async Task<List<ImageUse>> UsesAsync(List<ContainerMount> mounts, ContainerCreateOptions options, string ns, CancellationToken cancel)
+    {
+        var uses = new List<ImageUse>();
+        foreach (var mount in mounts)
+        {
+            var one = options.Copy();
+            one.Image = mount.Source;
+            var image = await engine.Images.PrepareAsync(one, ns, cancel).ConfigureAwait(false);
+            uses.Add(new ImageUse { Name = image.Name, Target = mount.Target, ManifestDigest = image.ManifestDigest, Layers = [.. image.Layers] });
+        }
+        return uses;
     }
 
     /// <summary>The spec that a container of these options would get; nothing is made. A root filesystem that is not named is taken to be empty.</summary>

@@ -5,14 +5,15 @@ public enum ContainerMountType
     Bind,
     Tmpfs,
     Volume,
+    Image,
 }
 
-/// <summary>A bind mount, a tmpfs or a volume for a container.</summary>
+/// <summary>A bind mount, a tmpfs, a volume or an image for a container.</summary>
 public sealed partial class ContainerMount
 {
     public ContainerMountType Type { get; init; }
 
-    /// <summary>The absolute host path of a bind mount; the name of a volume, null for one of the container's own; null for a tmpfs.</summary>
+    /// <summary>The absolute host path of a bind mount; the name of a volume, null for one of the container's own; the name of an image; null for a tmpfs.</summary>
     public string? Source { get; init; }
 
     /// <summary>The absolute path inside the container.</summary>
@@ -23,8 +24,11 @@ public sealed partial class ContainerMount
     /// <summary>Further options as <c>mount(8)</c> spells them, such as <c>nosuid</c> or <c>size=64m</c>.</summary>
     public IReadOnlyList<string> Options { get; init; } = [];
 
-    /// <summary>Of a bind mount or volume: the part of it that is mounted, a relative path. It is looked up at each start, and no link leads out of the source.</summary>
+    /// <summary>Of a bind mount, volume or image: the part of it that is mounted, a relative path. It is looked up at each start, and no link leads out of the source.</summary>
     public string? SubPath { get; init; }
+
+    /// <summary>A folder that the task alone has: an image's files.</summary>
+    internal static string ImageFolder(string runFolder, int number) => Path.Combine(runFolder, $"image-{number}");
 
     internal bool IsNamedVolume => Type == ContainerMountType.Volume && Source is not null;
 

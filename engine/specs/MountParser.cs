@@ -95,7 +95,7 @@ public sealed partial class ContainerMount
                 case "bind-propagation" when value is not null: options.Add(value); break;
                 case "size" or "tmpfs-size" when value is not null: options.Add("size=" + value); break;
                 case "mode" or "tmpfs-mode" when value is not null: options.Add("mode=" + value); break;
-                case "subpath" or "volume-subpath" when value is not null: subPath = value; break;
+                case "subpath" or "volume-subpath" or "image-subpath" when value is not null: subPath = value; break;
                 case "nocopy" or "volume-nocopy":
                     if (value is null || Flag(mount, key, value)) { options.Add("nocopy"); }
                     break;
@@ -116,11 +116,13 @@ public sealed partial class ContainerMount
                 "bind" => ContainerMountType.Bind,
                 "tmpfs" => ContainerMountType.Tmpfs,
                 "volume" => ContainerMountType.Volume,
-                _ => throw Bad(mount, $"the type '{type}' is not known; known are bind, tmpfs and volume"),
+                "image" => ContainerMountType.Image,
+                _ => throw Bad(mount, $"the type '{type}' is not known; known are bind, tmpfs, volume and image"),
             };
             foreach (var option in options.ToArray())
             {
                 if (option == "ro") { readOnly = true; }
+                if (option == "rw" && kind == ContainerMountType.Image) { throw Bad(mount, "an image is mounted read-only; a container from it writes into a layer of its own"); }
                 if (option is "ro" or "rw") { options.Remove(option); }
                 else if (option is "z" or "Z") { throw Bad(mount, $"the option '{option}' would give the files a label of SELinux, which is not supported; label them with chcon, or leave it out"); }
                 else if (!MountWords.IsKnown(option, kind)) { throw Bad(mount, $"the option '{option}' is not known for a mount of type {kind.ToString().ToLowerInvariant()}"); }
@@ -128,13 +130,15 @@ public sealed partial class ContainerMount
             return new ContainerMount
             {
                 Type = kind,
-                Source = kind switch { ContainerMountType.Bind => HostPath(mount, resolve), ContainerMountType.Volume => VolumeName(mount), _ => null },
+                Source = kind switch { ContainerMountType.Bind => HostPath(mount, resolve), ContainerMountType.Volume => VolumeName(mount), ContainerMountType.Image => ImageName(mount), _ => null },
                 Target = inside,
                 SubPath = Below(mount, kind),
-                ReadOnly = readOnly,
+                ReadOnly = readOnly || kind == ContainerMountType.Image,
                 Options = options,
             };
         }
+
+        string ImageName(object mount) => source is { Length: > 0 } && !source.Any(char.IsControl) ? source : throw Bad(mount, "it names no image as its source");
 
         string? VolumeName(object mount)
         {
@@ -194,6 +198,7 @@ static class MountWords
     {
         if (Both.Contains(option)) { return true; }
         if (type == ContainerMountType.Bind) { return Bind.Contains(option); }
+        if (type == ContainerMountType.Image) { return IsPropagation(option); }
         if (type == ContainerMountType.Volume) { return Bind.Contains(option) || option is "nocopy" or "U"; }
         var equals = option.IndexOf('=');
         return equals > 0 && equals < option.Length - 1 && !option.AsSpan().ContainsAny(',', '\0', '\n')

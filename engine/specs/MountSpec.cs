@@ -36,6 +36,7 @@ static class MountSpec
 
     static Mount Of(ContainerMount mount)
     {
+        if (mount.Type == ContainerMountType.Image) { throw ContainerMount.Bad(mount, "a spec names folders: bind the Path of Mount-ContainerImage"); }
         if (mount is { Type: ContainerMountType.Volume, FileSystem: null }) { throw ContainerMount.Bad(mount, "a spec names folders: bind the Path of Get-ContainerVolume"); }
         var options = new List<string>();
         if (mount.Type == ContainerMountType.Bind)

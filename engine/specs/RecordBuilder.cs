@@ -7,7 +7,7 @@ namespace Containers;
 /// <summary>From what the user said to what the store keeps: everything is checked here, before anything is written.</summary>
 static class RecordBuilder
 {
-    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, ContainerVolumes.Held held, string ns, string id)
+    internal static ContainerRecord Build(ContainerEngine engine, ContainerCreateOptions o, ImageStore.Prepared? image, ContainerVolumes.Held held, List<ImageUse> images, string ns, string id)
     {
         if ((o.RootfsPath is null ? 0 : 1) + (o.Bundle is null ? 0 : 1) + (image is null ? 0 : 1) != 1)
         {
@@ -30,6 +30,8 @@ static class RecordBuilder
             // The caller's options stay the caller's.
             o = o.Copy();
             o.Mount = [.. engine.Volumes.Resolve(held, o.Mount ?? [], mapped), .. volumes.Select(path => new ContainerMount { Type = ContainerMountType.Volume, Target = path })];
+            if (mapped && images.Count > 0) { throw new ContainerException(ErrorIds.NotSupported, $"The image '{images[0].Name}' cannot be mounted in a container with ids of its own. Leave UidMap and GidMap out, or the mount.", images[0].Name, ContainerErrorCategory.NotImplemented); }
+            o.Mount = PlaceImages(o.Mount, engine.Paths.RunFolder(ns, id));
             (o.Mount, volumes) = ImageVolumes.Own(o.Mount, engine.Paths.ContainerFolder(ns, id), mapped);
             RefuseParts(engine, o.Mount, runtime);
         }
@@ -49,6 +51,7 @@ static class RecordBuilder
             Snapshotter = driver is null or OverlayDriver ? null : driver.Name,
             IdMapped = mapped,
             Volumes = volumes.Count > 0 ? volumes : null,
+            ImageUses = images.Count > 0 ? images : null,
             VolumeUses = uses is { Count: > 0 } ? uses : null,
             Image = image?.Name,
             ImageDigest = image?.Digest,
@@ -72,6 +75,13 @@ static class RecordBuilder
             PathIds = pathIds,
             Spec = spec,
         };
+    }
+
+    // The shim mounts an image there, in its own mount namespace, before the runtime binds it.
+    static List<ContainerMount> PlaceImages(IReadOnlyList<ContainerMount> mounts, string runFolder)
+    {
+        var number = 0;
+        return [.. mounts.Select(mount => mount.Type == ContainerMountType.Image ? mount.Placed(ContainerMountType.Bind, ContainerMount.ImageFolder(runFolder, number++), mount.Options, readOnly: true) : mount)];
     }
 
     // Another runtime would pass the word by, and mount all of the source.

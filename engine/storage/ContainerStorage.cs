@@ -173,6 +173,11 @@ public sealed class ContainerStorage
             {
                 if (engine.Containers.TryLoadAny(ns, id) is not { } container) { continue; }
                 snapshots.UnionWith(container.Layers ?? []);
+                foreach (var use in container.ImageUses ?? [])
+                {
+                    snapshots.UnionWith(use.Layers);
+                    Reach(new Descriptor { Digest = use.ManifestDigest }, blobs, snapshots);
+                }
                 if (container.ManifestDigest is { } manifest) { Reach(new Descriptor { Digest = manifest }, blobs, snapshots); }
             }
         }

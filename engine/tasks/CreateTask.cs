@@ -25,11 +25,11 @@ public sealed partial class ContainerTasks
         if (files.Exists(ns, id)) { throw ShimErrors.ToException("TaskExists", "", id); }
         var runtime = engine.Host.FindRuntime(record.Runtime);
         var helper = engine.Host.FindHelper();
-        foreach (var layer in record.Layers ?? [])
+        foreach (var (layer, image) in (record.Layers ?? []).Select(layer => (layer, record.Image)).Concat((record.ImageUses ?? []).SelectMany(use => use.Layers.Select(layer => (layer, (string?)use.Name)))))
         {
             if (engine.Snapshots.Load(layer) is null)
             {
-                throw new ContainerException(ErrorIds.RootfsNotFound, $"The snapshot '{layer}' of image '{record.Image}' is not there any more, and container '{id}' needs it. Remove the container and make it again.",
+                throw new ContainerException(ErrorIds.RootfsNotFound, $"The snapshot '{layer}' of image '{image}' is not there any more, and container '{id}' needs it. Remove the container and make it again.",
                     layer, ContainerErrorCategory.ObjectNotFound);
             }
         }
@@ -49,6 +49,7 @@ public sealed partial class ContainerTasks
         (spec.Root ??= new Root()).Path = "rootfs";
 
         var folder = paths.RunFolder(ns, id);
+        PlaceImages(record, folder);
         Folders.MakeRoot(paths.RunRoot);
         using (FileLock.TakeFolder(paths.RunRoot))
         {
@@ -61,6 +62,7 @@ public sealed partial class ContainerTasks
             Write(paths.TaskMark(ns, id), "{}"u8.ToArray());
             if (spec.Linux?.Namespaces?.Any(one => one.Type == "user") == true) { LetPass(paths.RunRoot, paths.RunNamespaceFolder(ns), folder); }
             Folders.Make(Path.Combine(folder, "rootfs"));
+            for (var i = 0; i < (record.ImageUses?.Count ?? 0); i++) { Folders.Make(ContainerMount.ImageFolder(folder, i)); }
             Write(Path.Combine(folder, "config.json"), OciJson.WriteSpec(spec));
             Write(Path.Combine(folder, "shim.json"), JsonSerializer.SerializeToUtf8Bytes(Orders(record, folder, runtime), TaskJson.Default.ShimOrders));
             await LaunchAsync(helper, folder, id, cancel).ConfigureAwait(false);
@@ -117,6 +119,22 @@ public sealed partial class ContainerTasks
         return mount;
     }
 
+    // The folder has the container's id in its path, and that may have changed.
+    static void PlaceImages(ContainerRecord record, string folder)
+    {
+        for (var i = 0; i < (record.ImageUses?.Count ?? 0); i++)
+        {
+            if (record.Spec.Mounts?.Find(mount => mount.Destination == record.ImageUses![i].Target && mount.Type == "bind") is { } mount) { mount.Source = ContainerMount.ImageFolder(folder, i); }
+        }
+    }
+
+    /// <summary>The images that are mounted in the container, read-only, each where its bind mount has its source.</summary>
+    internal static IEnumerable<ShimMount> ImageMounts(ContainerEngine engine, ContainerRecord record, string folder) => (record.ImageUses ?? []).Select((use, i) =>
+    {
+        var mount = SnapshotDriver.Of(null).Mount(folder, [.. use.Layers.AsEnumerable().Reverse().Select(engine.Snapshots.LayerFolder)], writable: false);
+        return new ShimMount { Type = mount.Type, Source = mount.Source, Target = ContainerMount.ImageFolder(folder, i), Options = [.. mount.Options] };
+    });
+
     ShimOrders Orders(ContainerRecord record, string folder, string runtime)
     {
         return new ShimOrders
@@ -126,7 +144,7 @@ public sealed partial class ContainerTasks
             Runtime = runtime,
             RuntimeRoot = paths.RuntimeRoot(record.Namespace),
             Bundle = folder,
-            Mounts = [RootMount(engine, record, Path.Combine(folder, "rootfs"))],
+            Mounts = [RootMount(engine, record, Path.Combine(folder, "rootfs")), .. ImageMounts(engine, record, folder)],
             Cgroup = HostPaths.ShimCgroupPath(record.Namespace, record.Id),
             Journal = engine.Events.Journal(record.Namespace).Current,
             Log = paths.Log(record),

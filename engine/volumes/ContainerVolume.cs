@@ -81,6 +81,17 @@ sealed class VolumeUse
     public required string Target { get; set; }
 }
 
+/// <summary>An image that is mounted in a container, in its record.</summary>
+sealed class ImageUse
+{
+    public required string Name { get; set; }
+    public required string Target { get; set; }
+    public required string ManifestDigest { get; set; }
+
+    /// <summary>Keys of its snapshots, the lowest first.</summary>
+    public required List<string> Layers { get; set; }
+}
+
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(VolumeRecord))]
 sealed partial class VolumeJson : JsonSerializerContext;

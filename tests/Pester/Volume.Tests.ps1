@@ -250,6 +250,47 @@ Describe 'A subpath' {
     }
 }
 
+Describe 'An image in a container' {
+    BeforeAll {
+        $null = New-Container two -Image base:1 -ArgumentList sh, '-c', 'echo second >/data/second; rm /data/twin' | Start-ContainerTask -Attach
+        $null = New-ContainerImage two two:1
+        Remove-Container two
+    }
+
+    It 'shows its layers as one, read-only: <_>' -ForEach 'type=image,source=two:1,target=/img', 'type=image,src=two:1,dst=/img,readonly' {
+        Invoke-Container -Image base:1 -Remove -Mount $_ -ArgumentList sh, '-c', 'ls /img/data; cat /img/data/second; touch /img/x 2>/dev/null || echo closed; ls /data' |
+            Should -Be deep, file, second, soft, second, closed, deep, file, soft, twin
+    }
+
+    It 'of one layer, and a part of it, under every runtime' {
+        $runtimes = @('psrun') + @(Get-Command runc -ErrorAction Ignore | ForEach-Object Name)
+        foreach ($runtime in $runtimes) {
+            Invoke-Container -Image base:1 -Remove -Runtime $runtime -Mount 'type=image,source=base:1,target=/img', 'type=image,source=two:1,target=/img2' -ArgumentList cat, /img/data/twin, /img2/data/second | Should -Be below, second
+        }
+        Invoke-Container -Image base:1 -Remove -Mount 'type=image,source=two:1,target=/img,image-subpath=data/deep' -ArgumentList ls, /img | Should -Be file
+    }
+
+    It 'is kept by the container, whatever it is called later' {
+        $null = New-Container holds -Image base:1 -Mount 'type=image,source=two:1,target=/img' -ArgumentList cat, /img/data/second
+        Remove-ContainerImage two:1
+        $null = Clear-ContainerStorage -Confirm:$false
+        Rename-Container holds renamed
+        Start-ContainerTask renamed -Attach | Should -Be second
+        Remove-Container renamed
+        (Clear-ContainerStorage -Confirm:$false -PassThru).Type | Sort-Object -Unique | Should -Be Content, Snapshot
+    }
+
+    It 'is refused by name: <Mount>' -ForEach @(
+        @{ Mount = 'type=image,source=not/there:1,target=/img'; Id = 'ImageNotFound'; With = @{ Pull = 'never' } }
+        @{ Mount = 'type=image,target=/img'; Id = 'InvalidMount'; With = @{} }
+        @{ Mount = 'type=image,source=base:1,target=/img,options=rw'; Id = 'InvalidMount'; With = @{} }
+        @{ Mount = 'type=image,source=base:1,target=/img'; Id = 'NotSupported'; With = @{ UidMap = '0:100000:65536' } }
+    ) {
+        Get-ErrorIdOf { New-Container no -Image base:1 -Mount $Mount @With -ArgumentList true } | Should -Be $Id
+        Get-Container | Should -BeNullOrEmpty
+    }
+}
+
 Describe 'Killed while a volume is made, filled or removed' {
     It 'leaves volumes that are whole, or none' {
         $steps = '$null = New-Container k -Image base:1 -Mount killed:/data -ArgumentList true', 'Remove-Container k', 'Remove-ContainerVolume killed -Confirm:$false'
