@@ -88,17 +88,6 @@ public sealed partial class ContainerStore
         var ns = engine.NamespaceOr(containerNamespace);
         using var held = await LockAsync(ns, id, cancel).ConfigureAwait(false);
         var tree = ContainerTree.Of(engine, Load(ns, id));
-        var temporary = $"{path}.new-{Names.Random()}";
-        try
-        {
-            await Packer.WriteAsync(engine, id, Packer.Kind.Archive, tree, compress: false, temporary, cancel).ConfigureAwait(false);
-            using (var file = File.OpenHandle(temporary, FileMode.Open, FileAccess.ReadWrite)) { RandomAccess.FlushToDisk(file); }
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ContainerException(ErrorIds.ExportFailed, $"'{path}' cannot be written: {e.Message} Check free space and rights.", path, ContainerErrorCategory.WriteError, e);
-        }
-        finally { Mono.Unix.Native.Syscall.unlink(temporary); }
+        await Packer.ExportAsync(engine, id, tree, path, cancel).ConfigureAwait(false);
     }
 }

@@ -30,6 +30,26 @@ static class Packer
         return answer.DiffId is not null && answer.Digest is not null ? answer : throw Failed(target, "psrun gave no digest", null);
     }
 
+    /// <summary>An archive for the user: mode 0600, and its name when it is whole.</summary>
+    /// <param name="path">Absolute; replaced. With gzip when it ends in <c>.gz</c> or <c>.tgz</c>.</param>
+    /// <exception cref="ContainerException"><c>PackFailed</c>, <c>ExportFailed</c> …</exception>
+    internal static async Task ExportAsync(ContainerEngine engine, object target, ContainerTree tree, string path, CancellationToken cancel)
+    {
+        var compress = path.EndsWith(".gz", StringComparison.Ordinal) || path.EndsWith(".tgz", StringComparison.Ordinal);
+        var temporary = $"{path}.new-{Names.Random()}";
+        try
+        {
+            await WriteAsync(engine, target, Kind.Archive, tree, compress, temporary, cancel).ConfigureAwait(false);
+            using (var file = File.OpenHandle(temporary, FileMode.Open, FileAccess.ReadWrite)) { RandomAccess.FlushToDisk(file); }
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ContainerException(ErrorIds.ExportFailed, $"'{path}' cannot be written: {e.Message} Check free space and rights.", path, ContainerErrorCategory.WriteError, e);
+        }
+        finally { Mono.Unix.Native.Syscall.unlink(temporary); }
+    }
+
     /// <summary>Tells what an archive of <see cref="Kind.Changes"/> would have.</summary>
     internal static Task ListAsync(ContainerEngine engine, object target, ContainerTree tree, Action<PackAnswer> found, CancellationToken cancel) =>
         RunAsync(engine, target, tree.Copied ? ["--list", "--tree"] : ["--list"], tree.Folders, null, found, cancel);

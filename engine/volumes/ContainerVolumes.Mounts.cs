@@ -34,7 +34,7 @@ public sealed partial class ContainerVolumes
             {
                 while (true)
                 {
-                    var taken = Make(ns, name, new ContainerVolumeOptions())
+                    var taken = await MakeAsync(ns, name, new ContainerVolumeOptions()).ConfigureAwait(false)
                         ?? await FileLock.TakeExistingAsync(Path.Combine(paths.VolumeFolder(ns, name), "lock"), cancel).ConfigureAwait(false);
                     // It was removed between the one and the other.
                     if (taken is null) { continue; }

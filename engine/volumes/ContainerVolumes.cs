@@ -44,12 +44,14 @@ public sealed partial class ContainerVolumes
 
     /// <summary>Makes a volume.</summary>
     /// <exception cref="ContainerException"><c>VolumeExists</c>, <c>InvalidId</c>, <c>InvalidArgument</c>, <c>NotSupported</c>: another driver or type; <c>StoreUnavailable</c>.</exception>
-    public ContainerVolume Create(ContainerVolumeOptions options)
+    public ContainerVolume Create(ContainerVolumeOptions options) => CreateAsync(options, null).GetAwaiter().GetResult();
+
+    async Task<ContainerVolume> CreateAsync(ContainerVolumeOptions options, Func<string, Task>? fill)
     {
         var ns = engine.NamespaceOr(options.ContainerNamespace);
         var name = options.Name is null ? Names.Random() : Names.Volume(options.Name);
         VolumeWords.Check(name, options);
-        using var held = Make(ns, name, options) ?? throw new ContainerException(ErrorIds.VolumeExists,
+        using var held = await MakeAsync(ns, name, options, fill).ConfigureAwait(false) ?? throw new ContainerException(ErrorIds.VolumeExists,
             $"A volume '{name}' exists in container namespace '{ns}' already. Use it as it is, or remove it with Remove-ContainerVolume.", name, ContainerErrorCategory.ResourceExists);
         return Get(name, ns);
     }
@@ -92,8 +94,9 @@ public sealed partial class ContainerVolumes
     }
 
     /// <summary>Makes a volume, and takes its lock.</summary>
+    /// <param name="fill">Puts into its folder what is to be there from the beginning.</param>
     /// <returns>Null when there is one of this name.</returns>
-    FileLock? Make(string ns, string name, ContainerVolumeOptions options)
+    async Task<FileLock?> MakeAsync(string ns, string name, ContainerVolumeOptions options, Func<string, Task>? fill = null)
     {
         engine.Containers.OpenForWriting();
         var parent = paths.VolumeNamespaceFolder(ns);
@@ -120,6 +123,7 @@ public sealed partial class ContainerVolumes
                     var data = Path.Combine(temporary, "data");
                     Folders.Make(data);
                     File.SetUnixFileMode(data, (UnixFileMode)0x1ed); // 0755
+                    if (fill is not null) { await fill(data).ConfigureAwait(false); }
                 }
                 Folders.WriteNew(Path.Combine(temporary, "volume.json"), JsonSerializer.SerializeToUtf8Bytes(record, VolumeJson.Default.VolumeRecord));
                 Folders.Sync(temporary);
@@ -141,6 +145,12 @@ public sealed partial class ContainerVolumes
                 Folders.RemoveTree(temporary);
                 if (e is DirectoryNotFoundException && attempt < Attempts) { continue; }
                 throw Folders.Unavailable(folder, e);
+            }
+            catch
+            {
+                held?.Dispose();
+                Folders.RemoveTree(temporary);
+                throw;
             }
         }
     }

@@ -250,6 +250,45 @@ Describe 'A subpath' {
     }
 }
 
+Describe 'Archives of volumes' {
+    AfterEach { Get-ContainerVolume | Remove-ContainerVolume -Confirm:$false }
+
+    It 'bring all back: <Name>' -ForEach @{ Name = 'v.tar' }, @{ Name = 'v.tar.gz' } {
+        Invoke-Busybox 'from:/data' 'cd /data; mkfifo pipe; setfattr -n user.a -v b file 2>/dev/null; ln file deep/third; chmod 6755 soft 2>/dev/null; touch -d 2001-02-03T04:05:06Z file'
+        $file = Export-ContainerVolume from "$folder/$Name" -PassThru
+        stat -c '%a' $file.FullName | Should -Be 600
+        (Get-ContainerVolume from | Export-ContainerVolume -Path "$folder/again-$Name" -PassThru).Length | Should -Be $file.Length
+        $made = Import-ContainerVolume "$folder/$Name" to -Label @{ a = '1' }
+        $made.Labels['a'] | Should -Be 1
+        $list = 'cd "$1"; find . | sort | while read -r f; do stat -c "%n %A %u:%g %h %s %Y" "$f"; done; cat file deep/file'
+        sh -c $list sh $made.Path | Should -Be (sh -c $list sh (Get-ContainerVolume from).Path)
+        Remove-Item "$folder/$Name", "$folder/again-$Name"
+    }
+
+    It 'that mean harm make no volume' {
+        sh -c 'cd "$1"; mkdir -p bad; echo x >bad/x; tar -P --transform "s,bad/x,../../../out,"  -cf bad.tar bad/x; head -c 700 /dev/urandom >noise.tar' sh $folder
+        Get-ErrorIdOf { Import-ContainerVolume "$folder/bad.tar" bad } | Should -Be LayerInvalid
+        Get-ErrorIdOf { Import-ContainerVolume "$folder/noise.tar" bad } | Should -Be LayerInvalid
+        Get-ErrorIdOf { Import-ContainerVolume "$folder/none.tar" bad } | Should -Be ArchiveNotFound
+        Get-ContainerVolume | Should -BeNullOrEmpty
+        $null = New-ContainerVolume there
+        Get-ErrorIdOf { Import-ContainerVolume "$folder/bad.tar" there } | Should -Be VolumeExists
+        Get-ChildItem "$env:CONTAINERS_ROOT/volumes/$($store.Mark)" -Force | ForEach-Object Name | Should -Be there
+    }
+
+    It 'are refused by name' {
+        $null = New-ContainerVolume mem -Option @{ type = 'tmpfs'; device = 'tmpfs' }
+        Get-ErrorIdOf { Export-ContainerVolume mem "$folder/mem.tar" } | Should -Be NotSupported
+        Get-ErrorIdOf { Export-ContainerVolume none "$folder/none.tar" } | Should -Be VolumeNotFound
+        $null = New-ContainerVolume full
+        'mine' | Set-Content "$folder/mine.tar"
+        Get-ErrorIdOf { Export-ContainerVolume full "$folder/mine.tar" } | Should -Be ExportFailed
+        Get-Content "$folder/mine.tar" | Should -Be mine
+        Export-ContainerVolume full "$folder/mine.tar" -Force
+        tar -tf "$folder/mine.tar" | Should -Be './'
+    }
+}
+
 Describe 'An image in a container' {
     BeforeAll {
         $null = New-Container two -Image base:1 -ArgumentList sh, '-c', 'echo second >/data/second; rm /data/twin' | Start-ContainerTask -Attach
