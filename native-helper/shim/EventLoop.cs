@@ -22,11 +22,15 @@ sealed class Watch(int fd, Action<uint> ready) : Watched
 /// <summary>One thread's epoll with deadlines. Sleeps without limit when nothing is due: an idle shim never wakes.</summary>
 sealed class EventLoop
 {
+    // In a gap of a burst what it needs is kept: to give memory back and to have it again costs more than to read what came.
+    const int QuietMilliseconds = 50;
+
     readonly int epoll;
     readonly Dictionary<ulong, Watched> watched = new();
     readonly List<Deadline> deadlines = new();
     readonly epoll_event[] entries = new epoll_event[32];
     ulong lastKey;
+    bool rested;
 
     /// <summary>How many things are to happen at a time.</summary>
     public int Deadlines => deadlines.Count;
@@ -40,7 +44,7 @@ sealed class EventLoop
     /// <summary>Called when a handler threw.</summary>
     public Action<Watched, Exception>? Failed { get; set; }
 
-    /// <summary>Called before the loop goes to sleep with nothing waiting.</summary>
+    /// <summary>Called once nothing has happened for a moment, before the loop goes to sleep for long.</summary>
     public Action? Idle { get; set; }
 
     public EventLoop()
@@ -92,9 +96,17 @@ sealed class EventLoop
         int count = Libc.epoll_wait(epoll, entries, 0);
         if (count == 0)
         {
-            Idle?.Invoke();
-            count = Libc.epoll_wait(epoll, entries, NextDeadline());
+            int due = NextDeadline();
+            bool brief = !rested && due is < 0 or > QuietMilliseconds;
+            count = Libc.epoll_wait(epoll, entries, brief ? QuietMilliseconds : due);
+            if (brief && count == 0)
+            {
+                Idle?.Invoke();
+                rested = true;
+                return;
+            }
         }
+        rested = rested && count == 0;
         if (count < 0 && Libc.errno != Libc.EINTR) throw ShimException.Of("ShimFailed", "epoll_wait", -Libc.errno);
         for (int i = 0; i < count; i++)
             if (watched.TryGetValue(entries[i].data, out Watched? w))
@@ -112,6 +124,7 @@ sealed class EventLoop
             {
                 Deadline due = deadlines[i];
                 deadlines.RemoveAt(i);
+                rested = false;
                 due.Act();
                 // What it did may have changed the list.
                 i = -1;

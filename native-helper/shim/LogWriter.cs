@@ -13,7 +13,7 @@ sealed unsafe class LogWriter
     public const int LargestRecord = 16 * 1024;
     /// <summary>The least limit of a file: what is written at once is never more than that.</summary>
     public const int SmallestFile = 64 * 1024;
-    const int BufferLength = 128 * 1024;
+    const int BufferLength = 512 * 1024;
     const int HeadLength = 38;
 
     int fd;

@@ -51,7 +51,6 @@ sealed partial class Server
         {
             OutputStream.Rest();
             Log?.Rest();
-            TellDropped();
             if (GC.GetAllocatedBytesForCurrentThread() - allocatedBefore > AllocatedBetweenTrims) Trim();
         };
         Loop.Failed = HandlerFailed;
@@ -77,7 +76,11 @@ sealed partial class Server
             }
             server.Abandon(e);
         }
-        while (!server.finished) server.Loop.Turn();
+        while (!server.finished)
+        {
+            server.Loop.Turn();
+            server.TellDropped();
+        }
         return server.exitStatus;
     }
 

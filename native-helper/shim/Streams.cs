@@ -6,11 +6,12 @@ namespace Psrun.Shim;
 sealed unsafe class OutputStream(Server server, ContainerProcess process, bool error) : Watched
 {
     // One for all streams: a single thread reads, and hands on before it reads again.
-    public const int ReadLength = 64 * 1024;
+    public const int ReadLength = 256 * 1024;
+    const int UsualPipe = 64 * 1024, LargePipe = 1 << 20;
     static readonly byte* buffer = Sys.Map(ReadLength);
     static bool touched;
 
-    bool paused;
+    bool paused, enlarged;
 
     public bool Ended { get; private set; }
     /// <summary>Nobody waits for more: what comes is read, so that its writer is not held up, and dropped.</summary>
@@ -38,6 +39,12 @@ sealed unsafe class OutputStream(Server server, ContainerProcess process, bool e
             return false;
         }
         touched |= n > 4096;
+        if (n >= UsualPipe && !enlarged)
+        {
+            // Its writer has waited for us: with more room each of the two works for longer before it has to wake the other. A terminal refuses, and who may not is no worse off.
+            enlarged = true;
+            Sys.EnlargePipe(Fd, LargePipe);
+        }
         if (!Abandoned) process.Deliver(error, new ReadOnlySpan<byte>(buffer, (int)n));
         return true;
     }

@@ -48,6 +48,8 @@ static unsafe partial class Sys
         return (Above(ends[0]), Above(ends[1]));
     }
 
+    public static int EnlargePipe(int fd, int bytes) => (int)Result(Libc.fcntl(fd, Libc.F_SETPIPE_SZ, bytes));
+
     /// <summary>Whether nobody has the other end of a pipe open any more.</summary>
     public static bool HungUp(int fd)
     {

@@ -3,13 +3,13 @@ using System.Globalization;
 namespace Containers.Bench;
 
 /// <summary>
-/// Images beside other tools, in turns, each run into a new folder and nothing deleted in between: ext4 avoids inodes that were freed in the last
+/// Images and tasks beside other tools, in turns, each run into a new folder and nothing deleted in between: ext4 avoids inodes that were freed in the last
 /// minutes, and a run after a removal takes two to four times as long for everybody. What is not on this machine is told and left out.
 /// </summary>
 static class Images
 {
     /// <summary>The figures, in the order in which they are measured.</summary>
-    public static readonly string[] All = ["gzip", "zstd", "pull", "push", "commit", "memory"];
+    public static readonly string[] All = ["gzip", "zstd", "pull", "push", "commit", "memory", "log", "measure"];
 
     /// <param name="files">How many files the large image has: 100,000 are 1 GB.</param>
     public static void Measure(string pwsh, string module, string under, int rounds, IReadOnlyList<string> figures, int files)
@@ -37,6 +37,8 @@ static class Images
                         case "push": ImageTraffic.Push(bench, Gzip(), files); break;
                         case "commit": ImageCommit.Measure(bench, files / 10, files / 100); break;
                         case "memory": ImageMemory.Measure(bench, files); break;
+                        case "log": Tasks.Log(bench); break;
+                        case "measure": Tasks.Measure(bench); break;
                         default: throw new ArgumentException($"no figure '{figure}': {string.Join(", ", All)}");
                     }
                 }

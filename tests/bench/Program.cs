@@ -1,6 +1,6 @@
 // Containers.Bench MODULE [PWSH [FOLDER [FIGURES [FILES]]]]: times psrun beside the other runtimes of this machine, in turns within one run, and prints one
-// table. With FOLDER it measures images there instead, beside the other tools for them: FIGURES are all, or some of gzip, zstd, pull, push, commit and
-// memory with commas between. FILES is how many files the large image has, 100,000 by default: those are 1 GB, and take minutes and 60 GB for two rounds
+// table. With FOLDER it measures images and tasks there instead, beside the other tools for them: FIGURES are all, or some of gzip, zstd, pull, push, commit,
+// memory, log and measure with commas between. FILES is how many files the large image has, 100,000 by default: those are 1 GB, and take minutes and 60 GB for two rounds
 // of all figures. BENCH_RUNS says how many rounds, two of images by default.
 using System.Globalization;
 using Containers.Bench;
