@@ -25,6 +25,7 @@ public sealed class ContainerEngine
         Logs = new ContainerLogs(this);
         Cgroups = new ContainerCgroups(this);
         Namespaces = new LinuxNamespaces(this);
+        Networks = new ContainerNetworks(this);
         Measurements = new ContainerMeasurements(this);
         Host = new ContainerHost(this);
     }
@@ -44,6 +45,7 @@ public sealed class ContainerEngine
     public ContainerLogs Logs { get; }
     public ContainerCgroups Cgroups { get; }
     public LinuxNamespaces Namespaces { get; }
+    public ContainerNetworks Networks { get; }
     public ContainerMeasurements Measurements { get; }
     public ContainerHost Host { get; }
 

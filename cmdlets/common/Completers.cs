@@ -50,7 +50,15 @@ public sealed class VolumeCompleter : Completer
 public sealed class NetworkCompleter : Completer
 {
     protected override IEnumerable<string> Words(IDictionary bound)
-        => new[] { "none", "host" }.Concat(EngineCmdlet.OpenEngine().Containers.ListIds(Namespace(bound)).Select(id => "container:" + id));
+    {
+        ContainerEngine engine = EngineCmdlet.OpenEngine();
+        return new[] { "none", "host" }.Concat(engine.Networks.List().Select(network => network.Name)).Concat(engine.Containers.ListIds(Namespace(bound)).Select(id => "container:" + id));
+    }
+}
+
+public sealed class NetworkNameCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => EngineCmdlet.OpenEngine().Networks.List().Select(network => network.Name);
 }
 
 public sealed class NamespaceChoiceCompleter : Completer

@@ -76,6 +76,12 @@ sealed class ContainerRecord
     /// <summary>Namespaces of other containers that the task joins: OCI type → container id.</summary>
     public Dictionary<string, string> Joins { get; set; } = [];
 
+    /// <summary>By which network plugins know it; null for a container without networks of names.</summary>
+    public string? NetworkId { get; set; }
+
+    /// <summary>The networks that it is attached to before its task is made, in this order.</summary>
+    public List<NetworkRequest> Networks { get; set; } = [];
+
     /// <summary>Inodes of namespaces that paths of the spec named when the container was made: OCI type → inode.</summary>
     public Dictionary<string, ulong> PathIds { get; set; } = [];
 

@@ -120,6 +120,12 @@ public sealed partial class ContainerStore
         using var held = await LockAsync(ns, id, cancel).ConfigureAwait(false);
         if (engine.Tasks.Exists(ns, id)) { await engine.Tasks.RemoveLockedAsync(ns, id, force, cancel).ConfigureAwait(false); }
 
+        // A record that cannot be read must not keep the container: what it has then is taken down by Clear-ContainerNetwork.
+        ContainerRecord? record = null;
+        try { record = TryLoadAny(ns, id); }
+        catch (ContainerException) { }
+        if (record is not null) { await engine.Networks.DetachAsync(record, force, cancel).ConfigureAwait(false); }
+
         // Out of sight in one step: a crash from here on leaves a folder that the next create sweeps away.
         var folder = paths.ContainerFolder(ns, id);
         var trash = Path.Combine(paths.NamespaceFolder(ns), ".del-" + Names.Random());

@@ -56,7 +56,15 @@ public static class ErrorIds
     public const string NamespaceExists = nameof(NamespaceExists);
     public const string NamespaceInUse = nameof(NamespaceInUse);
     public const string NamespaceNotFound = nameof(NamespaceNotFound);
+    public const string NetworkConflict = nameof(NetworkConflict);
+    public const string NetworkExists = nameof(NetworkExists);
+    public const string NetworkInUse = nameof(NetworkInUse);
+    public const string NetworkInvalid = nameof(NetworkInvalid);
+    public const string NetworkNotFound = nameof(NetworkNotFound);
+    public const string NetworkNotOurs = nameof(NetworkNotOurs);
     public const string NetworkNotSupported = nameof(NetworkNotSupported);
+    public const string NetworkPluginFailed = nameof(NetworkPluginFailed);
+    public const string NetworkPluginNotFound = nameof(NetworkPluginNotFound);
     public const string NotSupported = nameof(NotSupported);
     public const string OutputLost = nameof(OutputLost);
     public const string PackFailed = nameof(PackFailed);

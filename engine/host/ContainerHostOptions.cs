@@ -30,6 +30,15 @@ public sealed class ContainerHostOptions
     /// <summary>Where the configuration of registries and credentials are; nowhere, unless the environment was asked.</summary>
     public RegistryFiles Registries { get; init; } = new();
 
+    /// <summary>Where network configurations are, which other engines share; absolute. <c>$CNI_CONF_DIR</c>, else <c>/etc/cni/net.d</c>.</summary>
+    public string NetworkFolder { get; init; } = "/etc/cni/net.d";
+
+    /// <summary>Where network plugins are looked for, in this order. <c>$CNI_PATH</c>, with colons between, then <c>/opt/cni/bin</c> and <c>/usr/lib/cni</c>.</summary>
+    public IReadOnlyList<string> NetworkPluginFolders { get; init; } = DefaultPluginFolders;
+
+    /// <summary>How long one call of a network plugin may take.</summary>
+    internal TimeSpan NetworkPluginLimit { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>How long and how much a registry may go on.</summary>
     internal RegistryLimits RegistryLimits { get; init; } = new();
 
@@ -49,8 +58,12 @@ public sealed class ContainerHostOptions
             Snapshotter = said("CONTAINERS_SNAPSHOTTER"),
             Limits = ContainerLimits.FromEnvironment(said),
             Registries = RegistryFiles.FromEnvironment(Variable),
+            NetworkFolder = Absolute("CNI_CONF_DIR", Variable("CNI_CONF_DIR") ?? "/etc/cni/net.d"),
+            NetworkPluginFolders = [.. (Variable("CNI_PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Where(folder => folder.StartsWith('/')).Concat(DefaultPluginFolders).Distinct()],
         };
     }
+
+    static readonly string[] DefaultPluginFolders = ["/opt/cni/bin", "/usr/lib/cni"];
 
     static string DataHome() => Path.Combine(Variable("XDG_DATA_HOME")
         ?? Path.Combine(Variable("HOME") ?? "/nonexistent", ".local/share"), "pscontainers");
@@ -71,9 +84,10 @@ public sealed class ContainerHostOptions
         return variable == "CONTAINERS_ROOT" ? rootless ? DataHome() : "/var/lib/pscontainers" : rootless ? RuntimeHome() : "/run/pscontainers";
     }
 
-    static string Folder(Func<string, string?> said, string variable)
+    static string Folder(Func<string, string?> said, string variable) => Absolute(variable, said(variable) ?? DefaultFolder(variable));
+
+    static string Absolute(string variable, string path)
     {
-        var path = said(variable) ?? DefaultFolder(variable);
         if (!path.StartsWith('/'))
         {
             throw new ContainerException(ErrorIds.StoreUnavailable, $"{variable} is '{path}', which is not an absolute path. Set it to one, or unset it.",

@@ -20,6 +20,12 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string Snapshots => Path.Combine(Root, "snapshots");
     internal string NamedSnapshots => Path.Combine(Root, "snapshots/named");
 
+    /// <summary>Attachments to networks: a folder for each container that has any, a file for each interface.</summary>
+    internal string Networks => Path.Combine(Root, "networks");
+
+    /// <summary>Which addresses host-local has given, a folder for each network that was made here.</summary>
+    internal string NetworkAddresses => Path.Combine(Root, "addresses");
+
     internal string Blob(Digest digest) => Path.Combine(Blobs, digest.Algorithm, digest.Hex);
     internal string SnapshotFolder(string ns, string key) => Path.Combine(NamedSnapshots, ns, key);
     internal string ImageFolder(string ns) => Path.Combine(AllImages, ns);

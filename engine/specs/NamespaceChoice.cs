@@ -13,15 +13,19 @@ public enum NamespaceChoiceKind
 
     /// <summary>The one that a path names.</summary>
     Path,
+
+    /// <summary>Of networks alone: one that is kept for the container, attached to networks by their names.</summary>
+    Networks,
 }
 
 /// <summary>Which namespace of one type a container gets.</summary>
 public sealed record NamespaceChoice
 {
-    NamespaceChoice(NamespaceChoiceKind kind, string? value = null)
+    NamespaceChoice(NamespaceChoiceKind kind, string? value = null, IReadOnlyList<string>? networks = null)
     {
         Kind = kind;
         Value = value;
+        Networks = networks ?? [];
     }
 
     public static NamespaceChoice Private { get; } = new(NamespaceChoiceKind.Private);
@@ -32,6 +36,9 @@ public sealed record NamespaceChoice
     /// <summary>The container's id, or the absolute path; null for the other kinds.</summary>
     public string? Value { get; }
 
+    /// <summary>Names of networks, each once; empty for the other kinds.</summary>
+    public IReadOnlyList<string> Networks { get; }
+
     /// <summary><c>private</c>, <c>host</c>, <c>container:ID</c>, an absolute path or a <see cref="LinuxNamespace"/>.</summary>
     /// <exception cref="ContainerException"><c>InvalidArgument</c>, <c>InvalidId</c>.</exception>
     public static NamespaceChoice From(object choice, LinuxNamespaceType type)
@@ -41,19 +48,38 @@ public sealed record NamespaceChoice
             choice, ContainerErrorCategory.InvalidArgument);
     }
 
-    /// <summary><c>none</c>, <c>host</c>, <c>container:ID</c>, an absolute path or a <see cref="LinuxNamespace"/>.</summary>
+    /// <summary><c>none</c>, <c>host</c>, <c>container:ID</c>, an absolute path, a <see cref="LinuxNamespace"/>; or networks by name: one, several with commas between, or a list.</summary>
     /// <exception cref="ContainerException"><c>NetworkNotSupported</c>, <c>InvalidId</c>, <c>InvalidArgument</c>.</exception>
     public static NamespaceChoice FromNetwork(object choice)
     {
-        return Known(choice, LinuxNamespaceType.Net, "none") ?? throw new ContainerException(ErrorIds.NetworkNotSupported,
-            $"There is no network '{choice}': networks with names do not exist yet. Use none, host, container:ID, the path of a network namespace, or a LinuxNamespace.",
-            choice, ContainerErrorCategory.NotImplemented);
+        if (choice is System.Collections.IEnumerable list and not string)
+        {
+            var several = list.Cast<object?>().Select(one => one?.ToString() ?? "").ToList();
+            return several.Count == 1 ? FromNetwork(several[0]) : OfNetworks(several, choice);
+        }
+        if (Known(choice, LinuxNamespaceType.Net, "none") is { } known) { return known; }
+        return OfNetworks([.. (choice.ToString() ?? "").Split(',')], choice);
+    }
+
+    static NamespaceChoice OfNetworks(List<string> names, object choice)
+    {
+        foreach (var name in names)
+        {
+            if (!CniConfiguration.IsName(name) || name is "none" or "host")
+            {
+                throw new ContainerException(ErrorIds.NetworkNotSupported,
+                    $"'{name}' is no name of a network that can be one of several. Use none, host, container:ID, the path of a network namespace or a LinuxNamespace by itself, or networks by name.", choice, ContainerErrorCategory.InvalidArgument);
+            }
+        }
+        if (names.Distinct().Count() != names.Count) { throw new ContainerException(ErrorIds.InvalidArgument, $"A container is on a network once: '{string.Join(',', names)}' has one twice.", choice, ContainerErrorCategory.InvalidArgument); }
+        return new NamespaceChoice(NamespaceChoiceKind.Networks, networks: names);
     }
 
     public override string ToString() => Kind switch
     {
         NamespaceChoiceKind.Container => "container:" + Value,
         NamespaceChoiceKind.Path => Value!,
+        NamespaceChoiceKind.Networks => string.Join(',', Networks),
         _ => Kind.ToString().ToLowerInvariant(),
     };
 

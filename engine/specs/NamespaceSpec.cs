@@ -38,6 +38,7 @@ static class NamespaceSpec
                     pathIds[type] = Check(choice!.Value!, type, kind);
                     namespaces.Add(new OciNamespace { Type = type, Path = choice.Value });
                     return;
+                // Networks too: where theirs is kept is known when the task is made.
                 default:
                     namespaces.Add(new OciNamespace { Type = type });
                     return;

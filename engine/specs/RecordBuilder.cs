@@ -37,6 +37,7 @@ static class RecordBuilder
         }
         var (rootfs, spec) = o.Bundle is not null ? FromBundle(o, ns, id) : FromRootfs(engine, o, image, ns, id, joins, pathIds);
         foreach (var other in joins.Values) { engine.Containers.Load(ns, other); }
+        var networks = engine.Networks.Requests(o);
         var (stdin, stdout, stderr) = Redirections(o);
         var log = LogUri.Check(o);
 
@@ -73,6 +74,8 @@ static class RecordBuilder
             LogMaxFiles = o.LogMaxFiles,
             Joins = joins,
             PathIds = pathIds,
+            NetworkId = networks.Count > 0 ? ContainerNetworks.NewId(id) : null,
+            Networks = networks,
             Spec = spec,
         };
     }

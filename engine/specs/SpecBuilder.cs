@@ -152,7 +152,7 @@ static class SpecBuilder
     // Only what belongs to one of the container's own namespaces: anything else would change the host.
     static Dictionary<string, string>? Sysctls(ContainerCreateOptions o)
     {
-        var network = Private(o.Network);
+        var network = Private(o.Network) || o.Network!.Kind == NamespaceChoiceKind.Networks;
         var all = new Dictionary<string, string>(StringComparer.Ordinal);
         // Podman's: ping for root without NET_RAW.
         if (network && File.Exists("/proc/sys/net/ipv4/ping_group_range")) { all["net.ipv4.ping_group_range"] = "0 0"; }

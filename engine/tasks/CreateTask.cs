@@ -42,6 +42,10 @@ public sealed partial class ContainerTasks
         var spec = record.Spec;
         foreach (var (type, other) in record.Joins) { Join(spec, type, ns, other); }
         NamespaceSpec.Recheck(spec, record.PathIds);
+        if (record.NetworkId is { } networkId)
+        {
+            foreach (var one in spec.Linux?.Namespaces?.Where(one => one.Type == "network") ?? []) { one.Path = KeptNetwork.Place(networkId); }
+        }
         ContainerCgroups.RefuseShared(record);
         ContainerCgroups.RefuseForRestarts(record);
         ImageVolumes.Place(record, paths.ContainerFolder(ns, id));
@@ -56,8 +60,10 @@ public sealed partial class ContainerTasks
             Folders.Make(paths.RunNamespaceFolder(ns));
             Folders.Make(folder);
         }
+        var attached = false;
         try
         {
+            attached = await engine.Networks.AttachAsync(record, cancel).ConfigureAwait(false);
             // Not synced: who starts a container is not to wait for a disk, so a power cut within the kernel's time of writing back (about 30 s) forgets the task.
             Write(paths.TaskMark(ns, id), "{}"u8.ToArray());
             if (spec.Linux?.Namespaces?.Any(one => one.Type == "user") == true) { LetPass(paths.RunRoot, paths.RunNamespaceFolder(ns), folder); }
@@ -72,6 +78,7 @@ public sealed partial class ContainerTasks
         {
             // Also after a cancellation in the middle: whatever was begun is ended, and nothing of it stays.
             await DestroyAsync(record, runtime).ConfigureAwait(false);
+            if (attached) { await engine.Networks.DetachAsync(record, force: true, CancellationToken.None).ConfigureAwait(false); }
             throw;
         }
     }

@@ -27,6 +27,8 @@ public static unsafe partial class Libc
     public const int SIOCGSKNS = 0x894c;
     public const int SIOCGIFFLAGS = 0x8913;
     public const int SIOCSIFFLAGS = 0x8914;
+    /// <summary>&lt;linux/sockios.h&gt;: removes the bridge that the argument names; EBUSY while it is up, ENXIO when there is none, EPERM when it is something else.</summary>
+    public const int SIOCBRDELBR = 0x89a1;
     public const int IFF_UP = 0x1;
     public const int IFF_LOOPBACK = 0x8;
     public const int IFF_RUNNING = 0x40;

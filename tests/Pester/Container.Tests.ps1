@@ -179,7 +179,7 @@ Describe 'Bad input to New-Container' {
         @{ What = 'a capability that does not exist'; Id = 'InvalidArgument'; Try = { New-Probe -AddCapability NONSENSE } }
         @{ What = 'a profile that is not there'; Id = 'InvalidArgument'; Try = { New-Probe -SeccompProfile /nonexistent } }
         @{ What = 'a profile that is none'; Id = 'InvalidArgument'; Try = { New-Probe -SeccompProfile /etc/hostname } }
-        @{ What = 'a network that does not exist'; Id = 'NetworkNotSupported'; Try = { New-Probe -Network backend } }
+        @{ What = 'a network that does not exist'; Id = 'NetworkNotFound'; Try = { New-Probe -Network backend } }
         @{ What = 'a namespace of another type'; Id = 'InvalidArgument'; Try = { New-Probe -Network (Get-Namespace -ProcessId $PID -Type Pid) } }
         @{ What = 'a mount without a target'; Id = 'InvalidMount'; Try = { New-Probe -Mount @{ Source = '/tmp' } } }
         @{ What = 'a mount whose source is missing'; Id = 'InvalidMount'; Try = { New-Probe -Mount '/nonexistent:/x' } }
