@@ -27,6 +27,7 @@ public sealed class ContainerEngine
         Namespaces = new LinuxNamespaces(this);
         Networks = new ContainerNetworks(this);
         Measurements = new ContainerMeasurements(this);
+        Services = new ContainerServices(this);
         Host = new ContainerHost(this);
     }
 
@@ -47,6 +48,7 @@ public sealed class ContainerEngine
     public LinuxNamespaces Namespaces { get; }
     public ContainerNetworks Networks { get; }
     public ContainerMeasurements Measurements { get; }
+    public ContainerServices Services { get; }
     public ContainerHost Host { get; }
 
     /// <summary>The version of this library, which is the module's.</summary>

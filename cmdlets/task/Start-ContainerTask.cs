@@ -16,6 +16,9 @@ public sealed class StartContainerTaskCommand : ManyCmdlet
     public string? DetachKeys { get; set; }
 
     [Parameter]
+    public SwitchParameter AfterHostRestart { get; set; }
+
+    [Parameter]
     public SwitchParameter PassThru { get; set; }
 
     protected override void BeginProcessing()
@@ -23,6 +26,7 @@ public sealed class StartContainerTaskCommand : ManyCmdlet
         base.BeginProcessing();
         string? clash = Interactive && !Attach ? "-Interactive hands the terminal to a program that is attached to: give -Attach too."
             : DetachKeys is not null && !Interactive ? "-DetachKeys are typed at a terminal: give -Attach and -Interactive too."
+            : AfterHostRestart && Attach ? "-AfterHostRestart starts what the host's restart has ended, and nobody is attached to that: leave -Attach out."
             : null;
         if (clash is not null)
             ThrowTerminatingError(Errors.Record(Errors.Argument(clash, Id), Id));
@@ -32,6 +36,12 @@ public sealed class StartContainerTaskCommand : ManyCmdlet
     {
         if (IsTaken)
             return;
+        if (AfterHostRestart)
+        {
+            foreach (string id in Id ?? [])
+                RestartEnded(id);
+            return;
+        }
         foreach (Container container in FindContainers())
         {
             if (!ShouldProcess(container.Id, "Start-ContainerTask"))
@@ -40,6 +50,38 @@ public sealed class StartContainerTaskCommand : ManyCmdlet
                 Try(container.Id, () => StartAttached(container.Id, container.ContainerNamespace));
             else
                 Each(container.Id, token => StartAsync(container.Id, container.ContainerNamespace, token));
+        }
+    }
+
+    // By their names alone: one record that cannot be read must not keep the others down.
+    void RestartEnded(string id)
+    {
+        IReadOnlyList<string> ids = [id];
+        if (WildcardPattern.ContainsWildcardCharacters(id))
+        {
+            var pattern = WildcardPattern.Get(id, WildcardOptions.IgnoreCase);
+            if (!Try(id, () => ids = Engine.Containers.ListIds(ContainerNamespace)))
+                return;
+            ids = ids.Where(one => pattern.IsMatch(one)).ToList();
+        }
+        foreach (string one in ids)
+        {
+            ContainerTask? ended = null;
+            if (Try(one, () => ended = Engine.Tasks.FindEndedByHostRestart(one, ContainerNamespace)) && ended is not null && ShouldProcess(one, "Start-ContainerTask"))
+                Each(one, token => RestartAsync(one, ended.ContainerNamespace, token));
+        }
+    }
+
+    async Task<object?> RestartAsync(string id, string ns, CancellationToken token)
+    {
+        try
+        {
+            return await StartAsync(id, ns, token).ConfigureAwait(false);
+        }
+        // A unit of its own, or somebody, was quicker.
+        catch (ContainerException e) when (e.Id == ErrorIds.TaskRunning)
+        {
+            return null;
         }
     }
 

@@ -81,9 +81,11 @@ public static class ErrorIds
     public const string RootfsNotFound = nameof(RootfsNotFound);
     public const string RuntimeFailed = nameof(RuntimeFailed);
     public const string RuntimeNotFound = nameof(RuntimeNotFound);
+    public const string ServiceExists = nameof(ServiceExists);
     public const string ShimFailed = nameof(ShimFailed);
     public const string ShimLost = nameof(ShimLost);
     public const string ShimProtocol = nameof(ShimProtocol);
+    public const string ShimTooOld = nameof(ShimTooOld);
     public const string SizeMismatch = nameof(SizeMismatch);
     public const string SnapshotExists = nameof(SnapshotExists);
     public const string SnapshotInUse = nameof(SnapshotInUse);

@@ -208,11 +208,7 @@ public sealed partial class ContainerTasks
         var shim = await ConnectAsync(ns, id, cancel).ConfigureAwait(false);
         try
         {
-            using var answer = await shim.RequestAsync("attach", w =>
-            {
-                if (stdin) { w.WriteBoolean("stdin", true); }
-                if (removes) { w.WriteBoolean("removes", true); }
-            }, cancel).ConfigureAwait(false);
+            using var answer = await AskToAttachAsync(shim, stdin, removes, cancel).ConfigureAwait(false);
             var log = paths.Log(engine.Containers.Load(ns, id));
             return (shim, log is null ? null : ContainerAttachment.Place(answer.RootElement, log));
         }
@@ -221,5 +217,19 @@ public sealed partial class ContainerTasks
             shim.Dispose();
             throw;
         }
+    }
+
+    static async Task<JsonDocument> AskToAttachAsync(ShimConnection shim, bool stdin, bool removes, CancellationToken cancel)
+    {
+        try
+        {
+            return await shim.RequestAsync("attach", w =>
+            {
+                if (stdin) { w.WriteBoolean("stdin", true); }
+                if (removes) { w.WriteBoolean("removes", true); }
+            }, cancel).ConfigureAwait(false);
+        }
+        // It then leaves its control group before it ends, which takes a moment longer and harms nobody.
+        catch (ContainerException e) when (removes && e.Id == ErrorIds.ShimTooOld) { return await AskToAttachAsync(shim, stdin, removes: false, cancel).ConfigureAwait(false); }
     }
 }

@@ -40,7 +40,8 @@ public sealed partial class ContainerTasks
 
     async Task EndRestartsAsync(string ns, string id, CancellationToken cancel)
     {
-        using var answer = await AskAsync(ns, id, "end-restarts", null, cancel).ConfigureAwait(false);
+        try { using var answer = await AskAsync(ns, id, "end-restarts", null, cancel).ConfigureAwait(false); }
+        catch (ContainerException e) when (e.Id == ErrorIds.ShimTooOld) { } // it starts nothing again
     }
 
     async Task FreezeAsync(string id, string verb, string? containerNamespace, CancellationToken cancel)

@@ -14,6 +14,9 @@ sealed class ShimConnection : IDisposable
     const int LongestAddress = 107; // sockaddr_un.sun_path without its zero
     const int ConnectAttempts = 50;
 
+    /// <summary>The highest version of the protocol that this client knows. A shim that knows less answers with its own, and is spoken to by that.</summary>
+    const int HighestVersion = 1;
+
     readonly Socket socket;
     readonly string container;
     readonly byte[] header = new byte[5];
@@ -63,8 +66,9 @@ sealed class ShimConnection : IDisposable
             socket = null;
             try
             {
-                using var answer = await connection.RequestAsync("hello", w => w.WriteNumber("version", 1), cancel).ConfigureAwait(false);
-                if (!answer.RootElement.TryGetProperty("version", out var version) || version.ValueKind != JsonValueKind.Number) { throw connection.Broken("its greeting has no version"); }
+                using var answer = await connection.RequestAsync("hello", w => w.WriteNumber("version", HighestVersion), cancel).ConfigureAwait(false);
+                var known = answer.RootElement.TryGetProperty("version", out var version) && version.ValueKind == JsonValueKind.Number;
+                if (!known || !version.TryGetInt32(out var agreed) || agreed is < 1 or > HighestVersion) { throw connection.Broken("it greets with a version that was not offered"); }
                 return connection;
             }
             catch (ContainerException e) when (e.Id == ErrorIds.ShimLost)

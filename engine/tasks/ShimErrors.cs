@@ -18,6 +18,7 @@ static class ShimErrors
             "ExecNotFound" => New(ErrorIds.ExecNotFound, $"The container '{container}' has no such exec process: {words}.", ContainerErrorCategory.ObjectNotFound),
             "NoStandardInput" => New(ErrorIds.InvalidArgument, $"The program in container '{container}' has no standard input to give to. Make the container with Interactive.", ContainerErrorCategory.InvalidOperation),
             "NotATerminal" => New(ErrorIds.InvalidArgument, $"The program in container '{container}' has no terminal. Make the container with Tty.", ContainerErrorCategory.InvalidOperation),
+            "BadRequest" => New(ErrorIds.ShimTooOld, $"The shim of container '{container}' does not know what it was asked: {words}. An older version of the module started it, and it goes on as that had it: stop the container and start it again.", ContainerErrorCategory.NotImplemented),
             "RuntimeFailed" => OfRuntime(words, container),
             "FileFailed" => New(ErrorIds.StoreUnavailable, $"The shim of container '{container}' could not open a file: {words}. Check the redirections and the disk.", ContainerErrorCategory.WriteError),
             _ => New(ErrorIds.ShimFailed, $"The shim of container '{container}' could not do it ({Printable(id)}): {words}.", ContainerErrorCategory.InvalidOperation),

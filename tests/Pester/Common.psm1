@@ -201,4 +201,21 @@ function Start-Unshared([string] $Type, [string[]] $Arguments) {
     $process
 }
 
+# Gone, or nobody's but its parent's to collect.
+function Test-Ended([int] $Process) {
+    $stat = try { [IO.File]::ReadAllText("/proc/$Process/stat") } catch { return $true }
+    $stat.Substring($stat.LastIndexOf(')') + 2)[0] -in 'Z', 'X'
+}
+
+# What a restart of the host leaves of tasks: nothing in memory. The store is on disk.
+function Restart-Host {
+    foreach ($task in Get-ContainerTask) {
+        foreach ($process in $task.ShimProcessId, $task.ProcessId) {
+            if ($process) { /bin/kill -KILL $process; Wait-Until { Test-Ended $process } 'its end' }
+        }
+    }
+    Get-Cgroup | Where-Object Path -in "/pscontainers/$mark", "/pscontainers-shim/$mark" | Remove-Cgroup -Recurse -Force
+    Remove-Item $env:CONTAINERS_RUN -Recurse -Force
+}
+
 Export-ModuleMember -Function *

@@ -5,7 +5,7 @@ BeforeDiscovery {
     Import-TestedModule
     $types = @(
         'Container', 'ContainerChange', 'ContainerMount', 'ContainerTask', 'ContainerExec', 'ContainerRunResult', 'ContainerLogEntry', 'ContainerMeasurement',
-        'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo',
+        'ContainerServiceUnit', 'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo',
         'ContainerProcess', 'ContainerEvent', 'ContainerConfigurationItem', 'ContainerNamespaceInfo', 'ContainerNetwork', 'ContainerNetworkAttachment', 'ContainerVolume'
     ) | ForEach-Object { @{ Type = "Containers.$_" } }
 }

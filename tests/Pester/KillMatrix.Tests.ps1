@@ -42,12 +42,6 @@ BeforeAll {
         Start-Beside $pwsh @('-NoProfile', '-NonInteractive', '-File', $file)
     }
 
-    # Gone, or nobody's but its parent's to collect.
-    function Test-Ended([int] $Process) {
-        $stat = try { [IO.File]::ReadAllText("/proc/$Process/stat") } catch { return $true }
-        $stat.Substring($stat.LastIndexOf(')') + 2)[0] -in 'Z', 'X'
-    }
-
     function Get-ShimOf { (Get-Content "$env:CONTAINERS_RUN/$($store.Mark)/cell/task.json" -Raw | ConvertFrom-Json).shimPid }
 
     # Also a process that the kernel holds frozen is told.
@@ -214,19 +208,6 @@ Describe 'When <Moment>, <Who> is killed (round <Round>)' -ForEach $cells {
 }
 
 Describe 'A host that was restarted' {
-    BeforeAll {
-        # What a restart leaves of a task: nothing in memory. The store is on disk.
-        function Restart-Host {
-            foreach ($task in Get-ContainerTask) {
-                foreach ($process in $task.ShimProcessId, $task.ProcessId) {
-                    if ($process) { /bin/kill -KILL $process; Wait-Until { Test-Ended $process } 'its end' }
-                }
-            }
-            Get-Cgroup | Where-Object Path -in "/pscontainers/$($store.Mark)", "/pscontainers-shim/$($store.Mark)" | Remove-Cgroup -Recurse -Force
-            Remove-Item $env:CONTAINERS_RUN -Recurse -Force
-        }
-    }
-
     AfterEach { Get-Container | Remove-Container -Force }
 
     It 'lists what ran as stopped by it, and starts it again' {
