@@ -25,6 +25,7 @@
     CmdletsToExport        = @(
         'Add-CgroupProcess'
         'Add-ContainerImageTag'
+        'Checkpoint-Container'
         'Clear-CgroupLimit'
         'Clear-ContainerNetwork'
         'Clear-ContainerStorage'
@@ -33,6 +34,7 @@
         'Connect-ContainerRegistry'
         'Copy-ContainerItem'
         'Disconnect-ContainerRegistry'
+        'Debug-ContainerDaemon'
         'Debug-ContainerShim'
         'Dismount-CgroupHierarchy'
         'Dismount-ContainerImage'
@@ -99,6 +101,7 @@
         'Remove-Namespace'
         'Rename-Container'
         'Restart-ContainerTask'
+        'Restore-Container'
         'Resume-Cgroup'
         'Resume-ContainerTask'
         'Save-ContainerSnapshot'

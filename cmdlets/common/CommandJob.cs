@@ -93,6 +93,7 @@ sealed class JobStart
 {
     readonly PSCmdlet cmdlet;
     readonly Dictionary<string, object?> fixedOnes = new(StringComparer.OrdinalIgnoreCase);
+    readonly HashSet<string> amended = new(StringComparer.OrdinalIgnoreCase);
     readonly List<PSObject> objects = [];
 
     public JobStart(PSCmdlet cmdlet)
@@ -103,17 +104,29 @@ sealed class JobStart
         fixedOnes.Remove(nameof(IJobCmdlet.AsJob));
     }
 
+    public void Amend(string parameter, object? value)
+    {
+        amended.Add(parameter);
+        if (value is null)
+            fixedOnes.Remove(parameter);
+        else
+            fixedOnes[parameter] = value;
+    }
+
     /// <summary>In place of the record: what the pipeline gave is kept by the names of its parameters.</summary>
     public void Take()
     {
         var one = new PSObject();
         foreach ((string name, object? value) in cmdlet.MyInvocation.BoundParameters)
         {
-            if (name != nameof(IJobCmdlet.AsJob) && !fixedOnes.ContainsKey(name))
+            if (name != nameof(IJobCmdlet.AsJob) && !fixedOnes.ContainsKey(name) && !amended.Contains(name))
                 one.Properties.Add(new PSNoteProperty(name, value));
         }
+        // The object itself, whose properties are bound anew.
+        if (one.Properties["StandardInput"] is { Value: { } whole })
+            objects.Add(PSObject.AsPSObject(whole));
         // One value alone may be taken by value only.
-        if (one.Properties.Any())
+        else if (one.Properties.Any())
             objects.Add(one.Properties.Count() == 1 ? PSObject.AsPSObject(one.Properties.First().Value) : one);
     }
 
@@ -122,7 +135,8 @@ sealed class JobStart
         if (cmdlet.MyInvocation.ExpectingInput && objects.Count == 0)
             return;
         string what = objects.Count > 0 ? string.Join(", ", objects.Select(one => LanguagePrimitives.ConvertTo<string>(one.Properties["Id"]?.Value ?? one)))
-            : LanguagePrimitives.ConvertTo<string>(fixedOnes.GetValueOrDefault("Id") ?? fixedOnes.GetValueOrDefault("Reference") ?? fixedOnes.GetValueOrDefault("Path")) ?? "";
+            : LanguagePrimitives.ConvertTo<string>(fixedOnes.GetValueOrDefault("Id") ?? fixedOnes.GetValueOrDefault("Reference") ?? fixedOnes.GetValueOrDefault("Path")
+                ?? fixedOnes.GetValueOrDefault("Image") ?? fixedOnes.GetValueOrDefault("RootfsPath") ?? fixedOnes.GetValueOrDefault("Bundle")) ?? "";
         // Asked here: a job has nobody to ask.
         if (cmdlet.MyInvocation.MyCommand is CmdletInfo info && info.Parameters.ContainsKey("Confirm"))
         {

@@ -111,6 +111,17 @@ public sealed class SeccompProfileCompleter : Completer
     protected override IEnumerable<string> Words(IDictionary bound) => ["default", "unconfined"];
 }
 
+/// <summary>Programs that are linked statically and take the container's own after <c>--</c>.</summary>
+public sealed class InitCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => ["tini-static", "catatonit", "docker-init", "dumb-init"];
+}
+
+public sealed class RestartPolicyCompleter : Completer
+{
+    protected override IEnumerable<string> Words(IDictionary bound) => ["no", "on-failure", "always", "unless-stopped"];
+}
+
 public sealed class RuntimeCompleter : Completer
 {
     protected override IEnumerable<string> Words(IDictionary bound)

@@ -37,6 +37,9 @@ public abstract class EngineCmdlet : ContainerCmdlet
             job = new JobStart(this);
     }
 
+    /// <summary>What a job is given for a parameter whose value is not what the binder made of it.</summary>
+    private protected void Amend(string parameter, object? value) => job?.Amend(parameter, value);
+
     protected override void EndProcessing() => job?.Start();
 }
 

@@ -66,6 +66,23 @@ static class ProgramRun
         }
     }
 
+    /// <summary>Runs a program within some time; when that is over it is cancelled, which kills it, and the error says so.</summary>
+    /// <param name="seconds">null: without limit</param>
+    public static async Task<T> InTimeAsync<T>(string what, double? seconds, Func<CancellationToken, Task<T>> run, CancellationToken cancellation)
+    {
+        using var inTime = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        if (seconds is { } time)
+            inTime.CancelAfter(TimeSpan.FromSeconds(time));
+        try
+        {
+            return await run(inTime.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        {
+            throw new ContainerException(ErrorIds.WaitTimeout, $"The program of {what} had not ended after {seconds} seconds, and was killed. Give it more time, or -Detach.", what, ContainerErrorCategory.OperationTimeout, e);
+        }
+    }
+
     static void Failed(PSCmdlet cmdlet, Exception e, object? target)
     {
         if (e is ContainerException { Id: ErrorIds.ExecutableNotFound or ErrorIds.ExecutableNotPermitted } failure)

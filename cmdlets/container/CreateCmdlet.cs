@@ -125,6 +125,16 @@ public abstract class CreateCmdlet : TenantCmdlet
     public string? SeccompProfile { get; set; }
 
     [Parameter]
+    public string? AppArmorProfile { get; set; }
+
+    [Parameter]
+    public string? SELinuxLabel { get; set; }
+
+    [Parameter]
+    [ArgumentCompleter(typeof(InitCompleter))]
+    public string? Init { get; set; }
+
+    [Parameter]
     public SwitchParameter ReadOnly { get; set; }
 
     [Parameter]
@@ -182,6 +192,9 @@ public abstract class CreateCmdlet : TenantCmdlet
         Privileged = Privileged,
         NoNewPrivileges = NoNewPrivileges,
         SeccompProfile = SeccompProfile?.ToLowerInvariant() is "default" or "unconfined" or null ? SeccompProfile?.ToLowerInvariant() : HostPath(SeccompProfile),
+        AppArmorProfile = AppArmorProfile,
+        SELinuxLabel = SELinuxLabel,
+        Init = Init is not null && Init.Contains('/', StringComparison.Ordinal) ? HostPath(Init) : Init,
         ReadOnly = ReadOnly,
         Device = Device,
         ResourceLimit = ResourceLimit,

@@ -3,8 +3,8 @@ using System.Management.Automation;
 namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsLifecycle.Invoke, "Container", DefaultParameterSetName = FromRootfs, SupportsShouldProcess = true)]
-[OutputType(typeof(string), typeof(byte[]), typeof(ContainerRunResult), typeof(ContainerTask))]
-public sealed class InvokeContainerCommand : StoredCmdlet
+[OutputType(typeof(string), typeof(byte[]), typeof(ContainerRunResult), typeof(ContainerTask), typeof(Job))]
+public sealed class InvokeContainerCommand : StoredCmdlet, IJobCmdlet
 {
     PumpedWork<ContainerRunResult>? work;
     PumpedWork<ContainerHandOver>? handedOver;
@@ -30,6 +30,13 @@ public sealed class InvokeContainerCommand : StoredCmdlet
     [Parameter]
     public string? DetachKeys { get; set; }
 
+    [Parameter]
+    [ValidateRange(0d, 31536000d)]
+    public double? TimeoutSec { get; set; }
+
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
     // Without input from the pipeline, our own streams are what there is to give.
     bool HandsOver => Interactive && !MyInvocation.ExpectingInput && !Detach;
 
@@ -44,6 +51,8 @@ public sealed class InvokeContainerCommand : StoredCmdlet
             : RestartPolicy is not (null or "no") && !Detach ? "-RestartPolicy needs -Detach: whoever waits for a program waits for one run of it."
             : HandsOver && AsByteStream ? "-Interactive hands the terminal itself to the program: there is no output to give as bytes."
             : HandsOver && (RedirectStandardInput ?? RedirectStandardOutput ?? RedirectStandardError) is not null ? "-Interactive hands the terminal itself to the program: without it, streams can be redirected."
+            : Detach && TimeoutSec is not null ? "-Detach does not wait, and so there is no -TimeoutSec: Wait-ContainerTask has one."
+            : HandsOver && AsJob ? "-Interactive hands the terminal itself to the program: a job has none."
             : DetachKeys is not null && !HandsOver ? "-DetachKeys are typed at a terminal: give -Interactive too."
             : null;
         if (clash is not null)
@@ -52,6 +61,8 @@ public sealed class InvokeContainerCommand : StoredCmdlet
 
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         Start();
         if (work is null || input is null)
             return;
@@ -63,6 +74,11 @@ public sealed class InvokeContainerCommand : StoredCmdlet
 
     protected override void EndProcessing()
     {
+        if (AsJob)
+        {
+            base.EndProcessing();
+            return;
+        }
         // With a pipeline that brought nothing there was no record.
         Start();
         input?.End();
@@ -91,13 +107,16 @@ public sealed class InvokeContainerCommand : StoredCmdlet
             }
             if (HandsOver)
             {
-                handedOver = Begin((pump, token) => HandOverAsync(options, pump, token));
+                handedOver = Begin((pump, token) => InTimeAsync(inTime => HandOverAsync(options, pump, inTime), token));
                 return;
             }
             input = MyInvocation.ExpectingInput ? new ProgramInput() : null;
-            work = Begin((pump, token) => RunAsync(options, pump, token));
+            work = Begin((pump, token) => InTimeAsync(inTime => RunAsync(options, pump, inTime), token));
         });
     }
+
+    // When the time is over everything is as after Ctrl+C.
+    Task<T> InTimeAsync<T>(Func<CancellationToken, Task<T>> run, CancellationToken token) => ProgramRun.InTimeAsync(Planned, TimeoutSec, run, token);
 
     async Task<ContainerTask> DetachedAsync(ContainerCreateOptions options, Pump pump, CancellationToken token)
     {

@@ -19,11 +19,15 @@ public sealed class SetContainerCommand : ActingCmdlet
     public double? StopTimeoutSec { get; set; }
 
     [Parameter]
+    [ArgumentCompleter(typeof(RestartPolicyCompleter))]
+    public string? RestartPolicy { get; set; }
+
+    [Parameter]
     public SwitchParameter PassThru { get; set; }
 
     protected override void ProcessRecord()
     {
-        var options = new ContainerUpdateOptions { Label = Labels(), StopSignal = StopSignal, StopTimeoutSec = StopTimeoutSec };
+        var options = new ContainerUpdateOptions { Label = Labels(), StopSignal = StopSignal, StopTimeoutSec = StopTimeoutSec, RestartPolicy = RestartPolicy };
         foreach (Container container in FindContainers())
         {
             if (!ShouldProcess(container.Id, "Set-Container"))

@@ -84,6 +84,7 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
     public int? LogMaxFiles { get; set; }
 
     [Parameter]
+    [ArgumentCompleter(typeof(RestartPolicyCompleter))]
     public string? RestartPolicy { get; set; }
 
     [Parameter]
@@ -125,6 +126,8 @@ public abstract class StoredCmdlet : CreateCmdlet, IRegistryParameters
         if (Arguments.Mend(this, nameof(Id), Id, ArgumentList, out object[]? arguments))
             Id = null;
         ArgumentList = arguments;
+        Amend(nameof(Id), Id);
+        Amend(nameof(ArgumentList), ArgumentList);
     }
 
     protected ContainerCreateOptions StoredOptions()

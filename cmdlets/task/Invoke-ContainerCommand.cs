@@ -4,8 +4,8 @@ using System.Management.Automation;
 namespace Containers.Cmdlets;
 
 [Cmdlet(VerbsLifecycle.Invoke, "ContainerCommand", SupportsShouldProcess = true)]
-[OutputType(typeof(string), typeof(byte[]), typeof(ContainerRunResult), typeof(ContainerExec))]
-public sealed class InvokeContainerCommandCommand : TargetCmdlet
+[OutputType(typeof(string), typeof(byte[]), typeof(ContainerRunResult), typeof(ContainerExec), typeof(Job))]
+public sealed class InvokeContainerCommandCommand : TargetCmdlet, IJobCmdlet
 {
     PumpedWork<ContainerRunResult>? work;
     ProgramInput? input;
@@ -86,6 +86,13 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
     [Parameter]
     public string? DetachKeys { get; set; }
 
+    [Parameter]
+    [ValidateRange(0d, 31536000d)]
+    public double? TimeoutSec { get; set; }
+
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
     protected override IReadOnlyList<string>? Targets => Id;
 
     // Without input from the pipeline, our own streams are what there is to give; a container there is the target and no input.
@@ -99,6 +106,8 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
         if (Arguments.Mend(this, nameof(Id), Id is { Length: 1 } ? Id[0] : null, ArgumentList, out object[]? arguments))
             Id = null;
         ArgumentList = arguments;
+        Amend(nameof(Id), Id);
+        Amend(nameof(ArgumentList), ArgumentList);
         targetsFromPipeline = Id is null && MyInvocation.ExpectingInput;
         bool feeds = Id is not null && MyInvocation.ExpectingInput;
         string? clash = Id is null && !MyInvocation.ExpectingInput ? "No container is named: give its id before --, or a container or task on the pipeline."
@@ -106,6 +115,8 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
             : AsByteStream && PassThru ? "-AsByteStream and -PassThru exclude each other: the result has its output as text."
             : HandsOver && AsByteStream ? "-Interactive hands the terminal itself to the program: there is no output to give as bytes."
             : HandsOver && (RedirectStandardInput ?? RedirectStandardOutput ?? RedirectStandardError) is not null ? "-Interactive hands the terminal itself to the program: without it, streams can be redirected."
+            : Detach && TimeoutSec is not null ? "-Detach does not wait, and so there is no -TimeoutSec."
+            : HandsOver && AsJob ? "-Interactive hands the terminal itself to the program: a job has none."
             : DetachKeys is not null && !HandsOver ? "-DetachKeys are typed at a terminal: give -Interactive too."
             : null;
         if (clash is not null)
@@ -114,6 +125,8 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
 
     protected override void ProcessRecord()
     {
+        if (IsTaken)
+            return;
         if (targetsFromPipeline)
             RunIn(StandardInput);
         else if (!MyInvocation.ExpectingInput)
@@ -124,6 +137,11 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
 
     protected override void EndProcessing()
     {
+        if (AsJob)
+        {
+            base.EndProcessing();
+            return;
+        }
         // With a pipeline that brought nothing there was no record: the program gets an empty input.
         if (Id is not null && MyInvocation.ExpectingInput)
             StartFed();
@@ -168,9 +186,9 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
                 if (Detach)
                     WriteObject(Wait(token => DetachedAsync(task, options, token)));
                 else if (HandsOver)
-                    ProgramRun.Finish(this, Begin((_, token) => Engine.Tasks.HandOverExecAsync(task.ContainerId, options, DetachKeys, task.ContainerNamespace, token)), PassThru, task);
+                    ProgramRun.Finish(this, Begin((_, token) => ProgramRun.InTimeAsync(task.ContainerId, TimeoutSec, inTime => Engine.Tasks.HandOverExecAsync(task.ContainerId, options, DetachKeys, task.ContainerNamespace, inTime), token)), PassThru, task);
                 else
-                    ProgramRun.Finish(this, Begin((pump, token) => RunAsync(task, options, pump, token)), PassThru, task);
+                    ProgramRun.Finish(this, Begin((pump, token) => ProgramRun.InTimeAsync(task.ContainerId, TimeoutSec, inTime => RunAsync(task, options, pump, inTime), token)), PassThru, task);
             });
         }
     }
@@ -200,7 +218,7 @@ public sealed class InvokeContainerCommandCommand : TargetCmdlet
         {
             ContainerExecOptions options = Options();
             target = tasks[0];
-            work = Begin((pump, token) => RunAsync(target, options, pump, token));
+            work = Begin((pump, token) => ProgramRun.InTimeAsync(target.ContainerId, TimeoutSec, inTime => RunAsync(target, options, pump, inTime), token));
         });
     }
 

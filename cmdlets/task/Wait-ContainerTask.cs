@@ -10,6 +10,9 @@ public enum WaitFor
     Stopped,
     Running,
 
+    /// <summary>Its health check succeeds.</summary>
+    Healthy,
+
     /// <summary>A line of the log that matches.</summary>
     LogMatch,
 
@@ -115,6 +118,8 @@ public sealed class WaitContainerTaskCommand : ActingCmdlet, IJobCmdlet
         {
             case WaitFor.Stopped:
                 return await Engine.Tasks.WaitAsync(id, ns, token).ConfigureAwait(false);
+            case WaitFor.Healthy:
+                return await Engine.Tasks.WaitHealthyAsync(id, ns, token).ConfigureAwait(false);
             case WaitFor.LogMatch:
                 await Engine.Tasks.WaitLogAsync(id, pattern!, ns, token).ConfigureAwait(false);
                 break;

@@ -118,6 +118,15 @@ public sealed class ContainerCreateOptions
     /// <summary><c>default</c> (also where null, unless <see cref="Privileged"/>), <c>unconfined</c>, or the absolute path of a profile in the OCI specification's or docker's form.</summary>
     public string? SeccompProfile { get; set; }
 
+    /// <summary>The name of a loaded profile, or <c>unconfined</c>; null leaves the runtime's caller's.</summary>
+    public string? AppArmorProfile { get; set; }
+
+    /// <summary><c>user:role:type[:level]</c> of the container's programs; null leaves what the policy says.</summary>
+    public string? SELinuxLabel { get; set; }
+
+    /// <summary>A program of the host, by name or absolute path, that is the container's first process, reaps what others leave and hands signals on; linked statically.</summary>
+    public string? Init { get; set; }
+
     /// <summary>Docker's <c>host[:container[:rwm]]</c>.</summary>
     public IReadOnlyList<string>? Device { get; set; }
 

@@ -14,6 +14,9 @@ public sealed class ContainerUpdateOptions
 
     /// <summary>Seconds before a stop kills, from 0.</summary>
     public double? StopTimeoutSec { get; set; }
+
+    /// <summary><c>no</c>, <c>on-failure[:N]</c>, <c>always</c> or <c>unless-stopped</c>.</summary>
+    public string? RestartPolicy { get; set; }
 }
 
 public sealed partial class ContainerStore
@@ -24,12 +27,14 @@ public sealed partial class ContainerStore
         UpdateAsync(id, new ContainerUpdateOptions { Label = labels }, containerNamespace, cancel);
 
     /// <summary>Changes what a container has on record: all of it or nothing. It holds at once, for a task that runs too.</summary>
-    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>InvalidArgument</c>.</exception>
+    /// <exception cref="ContainerException"><c>ContainerNotFound</c>, <c>InvalidArgument</c>; <c>NotSupported</c>: this container cannot be started again by its shim;
+    /// <c>ShimFailed</c>: the shim of a task is of a version that takes no other restart policy.</exception>
     public async Task<Container> UpdateAsync(string id, ContainerUpdateOptions options, string? containerNamespace = null, CancellationToken cancel = default)
     {
         var ns = engine.NamespaceOr(containerNamespace);
         var signal = options.StopSignal is null ? null : Signals.Name(ContainerSignal.Parse(options.StopSignal));
         var patience = options.StopTimeoutSec is null ? (double?)null : RecordBuilder.StopTimeout(options.StopTimeoutSec);
+        var policy = options.RestartPolicy is null ? (RestartPolicy?)null : RestartPolicy.Parse(options.RestartPolicy);
         using var held = await LockAsync(ns, id, cancel).ConfigureAwait(false);
         var record = Load(ns, id);
         foreach (var (key, value) in options.Label ?? new Dictionary<string, string?>())
@@ -39,6 +44,15 @@ public sealed partial class ContainerStore
         }
         record.StopSignal = signal ?? record.StopSignal;
         record.StopTimeoutSec = patience ?? record.StopTimeoutSec;
+        if (policy is { } other)
+        {
+            RecordBuilder.RefuseJoined(other, byHealth: false, record.Spec, record.Joins);
+            record.RestartPolicy = other.ToString();
+            ContainerCgroups.RefuseForRestarts(record);
+            // Limits that were changed while nobody would have started it again.
+            engine.Tasks.ChangeResources(record);
+            await engine.Tasks.ChangeRestartsAsync(ns, id, other, cancel).ConfigureAwait(false);
+        }
         Replace(record);
         engine.Events.Tell(ns, ContainerEventType.Updated, id, ContainerEvents.Labels(record));
         return ToContainer(record, engine.Tasks.StateOf(ns, id));

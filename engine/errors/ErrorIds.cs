@@ -16,6 +16,8 @@ public static class ErrorIds
     public const string CgroupReadOnly = nameof(CgroupReadOnly);
     public const string CgroupThreaded = nameof(CgroupThreaded);
     public const string CgroupUnavailable = nameof(CgroupUnavailable);
+    public const string CheckpointFailed = nameof(CheckpointFailed);
+    public const string CheckpointNotFound = nameof(CheckpointNotFound);
     public const string ConfigurationInvalid = nameof(ConfigurationInvalid);
     public const string ContainerExists = nameof(ContainerExists);
     public const string ContainerInUse = nameof(ContainerInUse);
@@ -26,6 +28,9 @@ public static class ErrorIds
     public const string ContentNotFound = nameof(ContentNotFound);
     public const string CopyFailed = nameof(CopyFailed);
     public const string CredentialUnavailable = nameof(CredentialUnavailable);
+    public const string CriuNotFound = nameof(CriuNotFound);
+    public const string DaemonDumpFailed = nameof(DaemonDumpFailed);
+    public const string DaemonNotFound = nameof(DaemonNotFound);
     public const string DigestMismatch = nameof(DigestMismatch);
     public const string EnvironmentFileInvalid = nameof(EnvironmentFileInvalid);
     public const string ExecExists = nameof(ExecExists);
@@ -33,6 +38,7 @@ public static class ErrorIds
     public const string ExecutableNotFound = nameof(ExecutableNotFound);
     public const string ExecutableNotPermitted = nameof(ExecutableNotPermitted);
     public const string ExportFailed = nameof(ExportFailed);
+    public const string HealthCheckNotFound = nameof(HealthCheckNotFound);
     public const string HelperNotFound = nameof(HelperNotFound);
     public const string HelperNotTrusted = nameof(HelperNotTrusted);
     public const string HostRefused = nameof(HostRefused);
@@ -40,6 +46,7 @@ public static class ErrorIds
     public const string ImageInUse = nameof(ImageInUse);
     public const string ImageInvalid = nameof(ImageInvalid);
     public const string ImageNotFound = nameof(ImageNotFound);
+    public const string InitNotFound = nameof(InitNotFound);
     public const string InvalidArgument = nameof(InvalidArgument);
     public const string InvalidId = nameof(InvalidId);
     public const string InvalidMount = nameof(InvalidMount);

@@ -25,6 +25,12 @@ public enum ContainerEventType
 
     Paused,
     Resumed,
+
+    /// <summary>Its processes were kept in files; <see cref="Died"/> follows, unless it runs on.</summary>
+    Checkpointed,
+
+    /// <summary>Its processes go on from files.</summary>
+    Restored,
     ExecStarted,
     ExecDied,
 
@@ -61,7 +67,7 @@ public sealed class ContainerEvent
     public string? Image { get; init; }
 
     /// <summary>Of <c>Health</c>.</summary>
-    public string? Health { get; init; }
+    public ContainerHealthStatus? Health { get; init; }
 
     /// <summary>The container's labels at that time, as far as the journal goes back; otherwise those of now.</summary>
     public required IReadOnlyDictionary<string, string> Labels { get; init; }

@@ -79,7 +79,7 @@ public sealed class ContainerEvents
         return new ContainerEvent
         {
             Time = time, Type = type, ContainerId = id, ContainerNamespace = ns, ExecId = record.Exec, ExitCode = record.ExitCode, Signal = record.Signal, NewId = record.NewId, Image = record.Image,
-            Health = record.Health, Labels = labels.At(type, id, record),
+            Health = Enum.TryParse(record.Health, ignoreCase: true, out ContainerHealthStatus health) && Enum.IsDefined(health) ? health : null, Labels = labels.At(type, id, record),
         };
     }
 

@@ -18,6 +18,9 @@ public sealed class ContainerHostOptions
     /// <summary>The psrun program; null when none was found, which matters once one is needed.</summary>
     public string? HelperPath { get; init; }
 
+    /// <summary>CRIU, absolute; null for <c>criu</c> in the system's folders of programs. <c>$CONTAINERS_CRIU</c>.</summary>
+    public string? CriuPath { get; init; }
+
     /// <summary>The OCI runtime where none is named. <c>$CONTAINERS_RUNTIME</c>, else <c>psrun</c>.</summary>
     public string Runtime { get; init; } = "psrun";
 
@@ -55,6 +58,7 @@ public sealed class ContainerHostOptions
             ContainerNamespace = said("CONTAINERS_NAMESPACE") ?? "default",
             Runtime = said("CONTAINERS_RUNTIME") ?? "psrun",
             HelperPath = Variable("CONTAINERS_PSRUN") ?? BesideModule(moduleFolder),
+            CriuPath = Variable("CONTAINERS_CRIU"),
             Snapshotter = said("CONTAINERS_SNAPSHOTTER"),
             Limits = ContainerLimits.FromEnvironment(said),
             Registries = RegistryFiles.FromEnvironment(Variable),

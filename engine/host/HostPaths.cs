@@ -34,6 +34,8 @@ sealed class HostPaths(ContainerHostOptions options)
     internal string NamespaceRecord(string ns) => Path.Combine(AllContainers, ns, "namespace.json");
     internal string ContainerFolder(string ns, string id) => Path.Combine(AllContainers, ns, id);
     internal string OverlayFolder(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "overlay");
+    internal string CheckpointFolder(string ns, string id) => Path.Combine(ContainerFolder(ns, id), "checkpoint");
+
     /// <summary>The file that a container's log is written to, in the CRI format; null when it cannot be read.</summary>
     internal string? Log(ContainerRecord record) =>
         !record.KeepLog ? null : record.LogUri is { } uri ? new LogUri(uri).File : Path.Combine(ContainerFolder(record.Namespace, record.Id), "log");

@@ -112,11 +112,11 @@ public sealed partial class ContainerItems
     }
 
     static List<string> Get(Opened source, ContainerItem from, ContainerItemOptions options) =>
-        ["item", .. source.ToRead, .. options.FollowLink ? ["--follow"] : Array.Empty<string>(), "get", Path(from)];
+        [.. source.Before, "item", .. source.ToRead, .. options.FollowLink ? ["--follow"] : Array.Empty<string>(), "get", Path(from)];
 
     static List<string> Put(Opened target, ContainerItem to, ContainerItemOptions options, bool extract)
     {
-        List<string> arguments = ["item", .. target.ToWrite];
+        List<string> arguments = [.. target.Before, "item", .. target.ToWrite];
         if (options.Archive && options.Owner is not null) { throw ResourceSpec.Bad("Owner", options.Owner, "an archive keeps its owners"); }
         if (options.Owner is not null && to.ContainerId is null) { throw ResourceSpec.Bad("Owner", options.Owner, "users are looked up in a container, and this goes to the host"); }
         if (!options.Archive) { arguments.AddRange(["--owner", Owner(target, to, options.Owner)]); }

@@ -18,13 +18,15 @@ sealed partial class ItemJson : JsonSerializerContext;
 public sealed partial class ContainerItems
 {
     /// <summary>How psrun gets to a root; with the container's lock where nothing runs in it.</summary>
-    sealed class Opened(IReadOnlyList<string> toRead, IReadOnlyList<string> toWrite, Func<UserLookup> users, FileLock? held) : IDisposable
+    /// <param name="before">What psrun does first: nothing, or a change into a user namespace.</param>
+    sealed class Opened(IReadOnlyList<string> toRead, IReadOnlyList<string> toWrite, Func<UserLookup> users, FileLock? held, IReadOnlyList<string>? before = null) : IDisposable
     {
+        internal IReadOnlyList<string> Before => before ?? [];
         internal IReadOnlyList<string> ToRead => toRead;
         internal IReadOnlyList<string> ToWrite => toWrite;
         internal Func<UserLookup> Users => users;
 
-        internal Opened Again() => new(toRead, toWrite, users, null);
+        internal Opened Again() => new(toRead, toWrite, users, null, before);
 
         public void Dispose() => held?.Dispose();
     }
@@ -37,8 +39,8 @@ public sealed partial class ContainerItems
         if (item.ContainerId is null) { return new Opened([], [], () => new UserLookup("/"), null); }
         var ns = engine.NamespaceOr(item.ContainerNamespace);
         var id = Names.Id(item.ContainerId);
-        RefuseMapped(engine.Containers.Load(ns, id));
-        if (engine.Tasks.RootOf(ns, id) is { } running) { return Of(running); }
+        var mapped = HasOwnIds(engine.Containers.Load(ns, id));
+        if (engine.Tasks.RootOf(ns, id) is { } running) { return Of(running, mapped); }
 
         var held = await engine.Containers.LockAsync(ns, id, cancel).ConfigureAwait(false);
         try
@@ -47,7 +49,7 @@ public sealed partial class ContainerItems
             if (engine.Tasks.RootOf(ns, id) is { } now)
             {
                 held.Dispose();
-                return Of(now);
+                return Of(now, mapped);
             }
             await engine.Tasks.AwaitShimAsync(ns, id, cancel).ConfigureAwait(false);
             return Stopped(engine.Containers.Load(ns, id), held);
@@ -59,22 +61,24 @@ public sealed partial class ContainerItems
         }
     }
 
-    // Through a mount with maps a file of the host's root can have no owner.
-    static void RefuseMapped(ContainerRecord record)
-    {
-        if (!record.IdMapped && record.Spec.Linux?.UidMappings is not { Count: > 0 }) { return; }
-        throw new ContainerException(ErrorIds.NotSupported, $"The container '{record.Id}' has ids of its own, and files cannot be copied to or from it. Use tar: Invoke-ContainerCommand {record.Id} -AsByteStream -- tar c PATH.",
-            record.Id, ContainerErrorCategory.NotImplemented);
-    }
+    static bool HasOwnIds(ContainerRecord record) => record.IdMapped || record.Spec.Linux?.UidMappings is { Count: > 0 };
 
-    static Opened Of((int Pid, ulong StartTime) process)
+    // Through a mount with maps a file of the host's root can have no owner: as root of the container's own user namespace psrun has the ids that it sees there.
+    static Opened Of((int Pid, ulong StartTime) process, bool mapped)
     {
         string[] arguments = ["--pid", $"{process.Pid}", "--start-time", $"{process.StartTime}"];
-        return new Opened(arguments, arguments, () => new UserLookup($"/proc/{process.Pid}/root"), null);
+        string[]? before = mapped ? ["namespace", "exec", "--join", $"user=/proc/{process.Pid}/ns/user", "/proc/self/exe"] : null;
+        return new Opened(arguments, arguments, () => new UserLookup($"/proc/{process.Pid}/root"), null, before);
     }
 
     Opened Stopped(ContainerRecord record, FileLock held)
     {
+        // On disk files have the owners that they have inside, where a mount maps them; a bundle's have others.
+        if (HasOwnIds(record) && !record.IdMapped)
+        {
+            throw new ContainerException(ErrorIds.NotSupported, $"The container '{record.Id}' has ids of its own, and its files belong to other ones while it does not run. Start it, and copy then.",
+                record.Id, ContainerErrorCategory.NotImplemented);
+        }
         var folders = ContainerTree.Of(engine, record);
         ImageVolumes.Place(record, engine.Paths.ContainerFolder(record.Namespace, record.Id));
         // The writable layer is named before the mount hides its folder, for this program alone; and volumes are not in it.
@@ -96,7 +100,7 @@ public sealed partial class ContainerItems
         List<string> Arguments(bool writable)
         {
             List<string> arguments = ["--folder", root];
-            if (record.Overlay) { arguments.AddRange(["--mounts", Json([ContainerTasks.RootMount(engine, record, root, writable)])]); }
+            if (record.Overlay) { arguments.AddRange(["--mounts", Json([ContainerTasks.RootMount(engine, record, root, writable, mapped: false)])]); }
             if (binds.Count > 0) { arguments.AddRange(["--binds", Json(binds)]); }
             return arguments;
         }

@@ -187,7 +187,8 @@ static class RecordBuilder
             ("ProcessLimit", o.ProcessLimit is not null), ("IoLimit", o.IoLimit is not null), ("Mount", o.Mount is not null), ("Network", o.Network is not null),
             ("ProcessNamespace", o.ProcessNamespace is not null), ("IpcNamespace", o.IpcNamespace is not null), ("UtsNamespace", o.UtsNamespace is not null),
             ("CgroupNamespace", o.CgroupNamespace is not null), ("UserNamespace", o.UserNamespace is not null), ("UidMap", o.UidMap is not null), ("GidMap", o.GidMap is not null), ("AddCapability", o.AddCapability is not null),
-            ("DropCapability", o.DropCapability is not null), ("Privileged", o.Privileged), ("NoNewPrivileges", o.NoNewPrivileges), ("SeccompProfile", o.SeccompProfile is not null), ("Device", o.Device is not null),
+            ("DropCapability", o.DropCapability is not null), ("Privileged", o.Privileged), ("NoNewPrivileges", o.NoNewPrivileges), ("SeccompProfile", o.SeccompProfile is not null),
+            ("AppArmorProfile", o.AppArmorProfile is not null), ("SELinuxLabel", o.SELinuxLabel is not null), ("Init", o.Init is not null), ("Device", o.Device is not null),
             ("ResourceLimit", o.ResourceLimit is not null), ("Sysctl", o.Sysctl is not null), ("ReadOnly", o.ReadOnly), ("ShmSize", o.ShmSize is not null),
             ("OomScoreAdjust", o.OomScoreAdjust is not null), ("Tty", o.Tty),
         ];
@@ -235,13 +236,18 @@ static class RecordBuilder
     static string Restarts(ContainerCreateOptions o, Spec spec, Dictionary<string, string> joins)
     {
         var policy = RestartPolicy.Parse(o.RestartPolicy);
+        RefuseJoined(policy, o.HealthOnFailure == ContainerHealthAction.Restart, spec, joins);
+        return policy.ToString();
+    }
+
+    internal static void RefuseJoined(RestartPolicy policy, bool byHealth, Spec spec, Dictionary<string, string> joins)
+    {
         var joined = joins.Count > 0 || spec.Linux?.Namespaces?.Any(one => one.Path?.StartsWith("/proc/", StringComparison.Ordinal) == true) == true;
-        if (joined && (policy.Kind != "no" || o.HealthOnFailure == ContainerHealthAction.Restart))
+        if (joined && (policy.Kind != "no" || byHealth))
         {
             throw new ContainerException(ErrorIds.NotSupported, $"A restart by policy or health and a namespace of another container or process exclude each other: that process may have ended, and its number may be another's, when the program is started again. Keep the namespace with New-Namespace and give its path.",
                 policy.ToString(), ContainerErrorCategory.NotImplemented);
         }
-        return policy.ToString();
     }
 
     internal static double StopTimeout(double? seconds) => seconds switch

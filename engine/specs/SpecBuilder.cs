@@ -25,6 +25,8 @@ static class SpecBuilder
         var devices = o.Privileged ? DeviceSpec.All() : [];
         foreach (var device in o.Device ?? []) { DeviceSpec.Add(device, devices, rules); }
 
+        var (arguments, mounts) = (Arguments(o), MountSpec.Build(o));
+        InitProgram.Add(o, arguments, mounts);
         var capabilities = CapabilitySet.Build(o.Privileged, o.AddCapability, o.DropCapability, found.User.Uid ?? 0);
         return new Spec
         {
@@ -33,17 +35,19 @@ static class SpecBuilder
             {
                 Terminal = o.Tty,
                 User = found.User,
-                Args = Arguments(o),
+                Args = arguments,
                 Env = EnvironmentOf(o, hostname, found.Home),
                 Cwd = WorkingDirectory(o.WorkingDirectory),
                 Capabilities = capabilities,
                 Rlimits = Rlimits(o.ResourceLimit),
                 NoNewPrivileges = o.NoNewPrivileges,
                 OomScoreAdj = OomScore(o.OomScoreAdjust),
+                ApparmorProfile = SecurityModules.AppArmorProfile(o.AppArmorProfile),
+                SelinuxLabel = SecurityModules.SelinuxLabel(o.SELinuxLabel),
             },
             Root = new Root { Path = rootfs, Readonly = o.ReadOnly },
             Hostname = hostname,
-            Mounts = MountSpec.Build(o),
+            Mounts = mounts,
             Annotations = o.Annotation is { Count: > 0 } annotations ? new Dictionary<string, string>(annotations) : null,
             Linux = new LinuxConfig
             {

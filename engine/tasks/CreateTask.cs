@@ -19,7 +19,7 @@ public sealed partial class ContainerTasks
         return Get(id, ns);
     }
 
-    async Task CreateLockedAsync(string ns, string id, CancellationToken cancel)
+    async Task CreateLockedAsync(string ns, string id, CancellationToken cancel, RestoreOrder? restore = null)
     {
         var record = engine.Containers.Load(ns, id);
         if (files.Exists(ns, id)) { throw ShimErrors.ToException("TaskExists", "", id); }
@@ -70,7 +70,7 @@ public sealed partial class ContainerTasks
             Folders.Make(Path.Combine(folder, "rootfs"));
             for (var i = 0; i < (record.ImageUses?.Count ?? 0); i++) { Folders.Make(ContainerMount.ImageFolder(folder, i)); }
             Write(Path.Combine(folder, "config.json"), OciJson.WriteSpec(spec));
-            Write(Path.Combine(folder, "shim.json"), JsonSerializer.SerializeToUtf8Bytes(Orders(record, folder, runtime), TaskJson.Default.ShimOrders));
+            Write(Path.Combine(folder, "shim.json"), JsonSerializer.SerializeToUtf8Bytes(Orders(record, folder, runtime, restore), TaskJson.Default.ShimOrders));
             await LaunchAsync(helper, folder, id, cancel).ConfigureAwait(false);
             engine.Cgroups.ApplyRecorded(record);
         }
@@ -113,7 +113,8 @@ public sealed partial class ContainerTasks
 
     /// <summary>How the container's root is mounted.</summary>
     /// <param name="writable">Otherwise it may be mounted elsewhere at the same time.</param>
-    internal static ShimMount RootMount(ContainerEngine engine, ContainerRecord record, string target, bool writable = true)
+    /// <param name="mapped">With the container's own ids, where it has such.</param>
+    internal static ShimMount RootMount(ContainerEngine engine, ContainerRecord record, string target, bool writable = true, bool mapped = true)
     {
         var mount = new ShimMount { Type = "bind", Source = record.RootfsPath ?? "", Target = target, Options = ["rbind"] };
         if (record.Overlay)
@@ -122,7 +123,7 @@ public sealed partial class ContainerTasks
             var own = SnapshotDriver.Of(record.Snapshotter).Mount(folder, writable ? below : [SnapshotDriver.Upper(folder), .. below], writable);
             mount = new ShimMount { Type = own.Type, Source = own.Source, Target = target, Options = [.. own.Options] };
         }
-        if (record.IdMapped) { mount.Options.Add(NamespaceSpec.MountOption(record.Spec)); }
+        if (record.IdMapped && mapped) { mount.Options.Add(NamespaceSpec.MountOption(record.Spec)); }
         return mount;
     }
 
@@ -142,7 +143,7 @@ public sealed partial class ContainerTasks
         return new ShimMount { Type = mount.Type, Source = mount.Source, Target = ContainerMount.ImageFolder(folder, i), Options = [.. mount.Options] };
     });
 
-    ShimOrders Orders(ContainerRecord record, string folder, string runtime)
+    ShimOrders Orders(ContainerRecord record, string folder, string runtime, RestoreOrder? restore)
     {
         return new ShimOrders
         {
@@ -167,6 +168,7 @@ public sealed partial class ContainerTasks
             RestartPolicy = Containers.RestartPolicy.Parse(record.RestartPolicy).Kind,
             RestartLimit = Containers.RestartPolicy.Parse(record.RestartPolicy).Limit,
             Health = HealthOrder(record),
+            Restore = restore,
             EndRecord = paths.TaskMark(record.Namespace, record.Id),
         };
     }

@@ -38,6 +38,22 @@ public sealed partial class ContainerTasks
         Folders.Replace(bundle, OciJson.WriteSpec(spec));
     }
 
+    /// <summary>Tells a task's shim of another policy. Without a shim, or after the task's end, there is nobody who would start it again.</summary>
+    internal async Task ChangeRestartsAsync(string ns, string id, RestartPolicy policy, CancellationToken cancel)
+    {
+        if (StateOf(ns, id) is ContainerTaskState.None or ContainerTaskState.Stopped) { return; }
+        await UnlessEnded(TellAsync()).ConfigureAwait(false);
+
+        async Task TellAsync()
+        {
+            using var answer = await AskAsync(ns, id, "set-restarts", w =>
+            {
+                w.WriteString("policy", policy.Kind);
+                w.WriteNumber("limit", policy.Limit);
+            }, cancel).ConfigureAwait(false);
+        }
+    }
+
     async Task EndRestartsAsync(string ns, string id, CancellationToken cancel)
     {
         try { using var answer = await AskAsync(ns, id, "end-restarts", null, cancel).ConfigureAwait(false); }

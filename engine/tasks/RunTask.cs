@@ -153,6 +153,8 @@ public sealed partial class ContainerTasks
         if (Exists(ns, Names.Id(id)))
         {
             await StopAsync(id, signal, timeout, ns, cancel).ConfigureAwait(false);
+            // Its shim tells of the end after it has written it down.
+            await AwaitShimAsync(ns, id, cancel).ConfigureAwait(false);
             engine.Events.Tell(ns, ContainerEventType.Restarted, id);
         }
         return await StartAsync(id, containerNamespace, cancel).ConfigureAwait(false);

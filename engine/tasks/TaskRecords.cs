@@ -88,6 +88,18 @@ sealed class ShimOrders
     public required string RestartPolicy { get; set; }
     public required int RestartLimit { get; set; }
     public HealthOrder? Health { get; set; }
+
+    /// <summary>The checkpoint that the first run goes on from; null for a run from the beginning.</summary>
+    public RestoreOrder? Restore { get; set; }
+}
+
+sealed class RestoreOrder
+{
+    public required string ImagePath { get; set; }
+    public required string? Criu { get; set; }
+    public bool TcpEstablished { get; set; }
+    public bool FileLocks { get; set; }
+    public bool ExternalSockets { get; set; }
 }
 
 sealed class HealthOrder

@@ -25,6 +25,8 @@ sealed unsafe class LogWriter
     int used;
     bool failing, rotationFails;
     bool touched;
+    // The last record of the stream is a part of a line.
+    bool openOutput, openError;
     readonly Action<string> complain;
 
     /// <summary>The file's size: where the next record starts.</summary>
@@ -59,6 +61,32 @@ sealed unsafe class LogWriter
         if (Offset > 0) Libc.pread(fd, &last, 1, Offset - 1);
         if (last != end && Sys.Write(fd, &end, 1) == 1) Offset++;
         if (mostBytes is not null) LogFiles.RemoveUpTo(path, Number - mostFiles);
+        FindOpenLines();
+        EndLines();
+    }
+
+    /// <summary>A run begins: what the last one left of a line is none of its first.</summary>
+    public void EndLines()
+    {
+        if (openOutput) Write(false, "\n"u8);
+        if (openError) Write(true, "\n"u8);
+    }
+
+    void FindOpenLines()
+    {
+        int length = (int)Math.Min(Offset, BufferLength);
+        nint n = length == 0 ? 0 : Libc.pread(fd, buffer, (nuint)length, Offset - length);
+        touched |= n > 4096;
+        var rest = new ReadOnlySpan<byte>(buffer, (int)Math.Max(0, n));
+        // Where the tail begins, half a record may stand.
+        if (length < Offset) rest = rest[(rest.IndexOf((byte)'\n') + 1)..];
+        for (int end; (end = rest.IndexOf((byte)'\n')) >= 0; rest = rest[(end + 1)..])
+        {
+            if (end <= HeadLength) continue;
+            ref bool open = ref openOutput;
+            if (rest[(HeadLength - 7)..].StartsWith("stderr"u8)) open = ref openError;
+            open = rest[HeadLength] == (byte)'P';
+        }
     }
 
     static int Flags => Libc.O_RDWR | Libc.O_CREAT | Libc.O_APPEND | Libc.O_NOFOLLOW | Libc.O_NOCTTY | Libc.O_NONBLOCK;
@@ -117,6 +145,8 @@ sealed unsafe class LogWriter
             head.CopyTo(new Span<byte>(buffer + used, HeadLength));
             used += HeadLength;
             buffer[used++] = full ? (byte)'F' : (byte)'P';
+            if (error) openError = !full;
+            else openOutput = !full;
             buffer[used++] = (byte)' ';
             output[..length].CopyTo(new Span<byte>(buffer + used, length));
             used += length;

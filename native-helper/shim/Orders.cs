@@ -19,6 +19,16 @@ sealed class HealthOrder
     public int StopTimeout { get; set; } = 10_000;
 }
 
+/// <summary>A checkpoint of <c>shim.json</c> that the first run goes on from.</summary>
+sealed class RestoreOrder
+{
+    public string ImagePath { get; set; } = "";
+    /// <summary>Null: the one that the runtime finds.</summary>
+    public string? Criu { get; set; }
+    /// <summary>Options of the runtime's <c>restore</c>.</summary>
+    public List<string> Flags { get; } = new();
+}
+
 /// <summary>The shim's orders, docs/design.md <c>shim.json</c>. Unknown members are refused: an order that is not followed is worse than an error.</summary>
 sealed class Orders
 {
@@ -50,6 +60,8 @@ sealed class Orders
     public int RestartLimit { get; private set; }
 
     public HealthOrder? Health { get; private set; }
+
+    public RestoreOrder? Restore { get; private set; }
 
     const int LargestFile = 1 << 20;
 
@@ -111,6 +123,7 @@ sealed class Orders
                 case "restartPolicy": o.RestartPolicy = reader.GetString() ?? "no"; break;
                 case "restartLimit": o.RestartLimit = reader.GetInt32(); break;
                 case "health": o.Health = ReadHealth(ref reader, path, json); break;
+                case "restore": o.Restore = ReadRestore(ref reader, path); break;
                 case "endRecord": o.EndRecord = reader.GetString(); break;
                 default: throw Bad(path, $"unknown member '{name}'");
             }
@@ -130,6 +143,8 @@ sealed class Orders
         NeedPath("stdinPath", o.StdinPath);
         NeedPath("endRecord", o.EndRecord);
         NeedPath("cgroup", o.Cgroup);
+        NeedPath("restore.imagePath", o.Restore?.ImagePath);
+        NeedPath("restore.criu", o.Restore?.Criu);
         if ((o.LogMaxSize is not null || o.LogUri is not null) && (o.Log is null) == (o.LogUri is null)) throw Bad(path, "logMaxSize is of a log that is a file, and logUri of one that is none");
         if (o.LogMaxSize < LogWriter.SmallestFile) throw Bad(path, $"logMaxSize is less than {LogWriter.SmallestFile}");
         if (o.LogMaxFiles is < 2 or > 1000) throw Bad(path, "logMaxFiles is not from 2 to 1000");
@@ -145,6 +160,28 @@ sealed class Orders
             if (value.Length == 0 || value[0] != '/' || value.Contains('\0') || value.Contains("/../") || value.EndsWith("/.."))
                 throw Bad(path, $"{name} is not an absolute path without '..'");
         }
+    }
+
+    static RestoreOrder? ReadRestore(ref Utf8JsonReader reader, string path)
+    {
+        if (reader.TokenType == JsonTokenType.Null) return null;
+        if (reader.TokenType != JsonTokenType.StartObject) throw Bad(path, "restore is not an object");
+        var restore = new RestoreOrder();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            string name = reader.GetString()!;
+            reader.Read();
+            switch (name)
+            {
+                case "imagePath": restore.ImagePath = reader.GetString() ?? ""; break;
+                case "criu": restore.Criu = reader.GetString(); break;
+                case "tcpEstablished": if (reader.GetBoolean()) restore.Flags.Add("--tcp-established"); break;
+                case "fileLocks": if (reader.GetBoolean()) restore.Flags.Add("--file-locks"); break;
+                case "externalSockets": if (reader.GetBoolean()) restore.Flags.Add("--ext-unix-sk"); break;
+                default: throw Bad(path, $"unknown member 'restore.{name}'");
+            }
+        }
+        return restore;
     }
 
     static HealthOrder? ReadHealth(ref Utf8JsonReader reader, string path, byte[] json)

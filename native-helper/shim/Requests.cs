@@ -5,10 +5,10 @@ namespace Psrun.Shim;
 /// <summary>One request's members, all that any op knows.</summary>
 struct Request
 {
-    public string? Op, Exec, Stdout, Stderr, StdinPath;
+    public string? Op, Exec, Stdout, Stderr, StdinPath, ImagePath, Criu, Policy;
     public long Sequence;
-    public int? Version, Signal, Width, Height;
-    public bool All, Stdin, Attach, Kill, Terminal, Removes;
+    public int? Version, Signal, Width, Height, Limit;
+    public bool All, Stdin, Attach, Kill, Terminal, Removes, LeaveRunning, TcpEstablished, FileLocks, ExternalSockets;
     public byte[]? Process;
 }
 
@@ -72,6 +72,14 @@ static class Requests
                 case "stdout": q.Stdout = reader.GetString(); break;
                 case "stderr": q.Stderr = reader.GetString(); break;
                 case "stdinPath": q.StdinPath = reader.GetString(); break;
+                case "policy": q.Policy = reader.GetString(); break;
+                case "limit": q.Limit = reader.GetInt32(); break;
+                case "imagePath": q.ImagePath = reader.GetString(); break;
+                case "criu": q.Criu = reader.GetString(); break;
+                case "leaveRunning": q.LeaveRunning = reader.GetBoolean(); break;
+                case "tcpEstablished": q.TcpEstablished = reader.GetBoolean(); break;
+                case "fileLocks": q.FileLocks = reader.GetBoolean(); break;
+                case "externalSockets": q.ExternalSockets = reader.GetBoolean(); break;
                 case "process":
                     if (reader.TokenType != JsonTokenType.StartObject) throw new InvalidOperationException();
                     int start = (int)reader.TokenStartIndex;
@@ -160,6 +168,13 @@ static class Requests
                 break;
             case "debug":
                 client.Answer(q.Sequence, server.WriteDebug);
+                break;
+            case "checkpoint":
+                server.Checkpoint(client, q);
+                break;
+            case "set-restarts":
+                server.SetRestarts(q.Policy, q.Limit ?? 0);
+                client.Answer(q.Sequence);
                 break;
             case "end-restarts":
                 server.EndRestarts();

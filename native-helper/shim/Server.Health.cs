@@ -15,7 +15,7 @@ sealed partial class Server
 
     readonly List<HealthCheck> checks = new();
     readonly List<byte> checkOutput = new();
-    string health = "starting";
+    string health = "starting", healthTold = "starting";
     int failedChecks;
     long healthBegan;
     ContainerProcess? check;
@@ -50,6 +50,14 @@ sealed partial class Server
         failedChecks = 0;
         healthBegan = Environment.TickCount64;
         AwaitCheck();
+    }
+
+    /// <summary>To the journal, when the records have it.</summary>
+    void TellHealth()
+    {
+        if (health == healthTold) return;
+        healthTold = health;
+        Tell("Health", w => w.WriteString("health", health));
     }
 
     void EndHealth()
@@ -152,6 +160,7 @@ sealed partial class Server
         if (checks.Count > KeptChecks) checks.RemoveAt(0);
         bool fell = Judge(exitCode == 0);
         WriteTask();
+        TellHealth();
         AwaitCheck();
         if (fell) ActOnFailure();
     }

@@ -11,6 +11,12 @@ sealed partial class Server
 {
     const int ShortestBackOff = 100, LongestBackOff = 60_000, HealthyMilliseconds = 10_000;
 
+    // Until somebody says otherwise.
+    string Policy => setPolicy ?? orders.RestartPolicy;
+    int Limit => setPolicy is null ? orders.RestartLimit : setLimit;
+    string? setPolicy;
+    int setLimit;
+
     int restarts, backOff = ShortestBackOff;
     long runBegan;
     bool restartsEnded, restartForced;
@@ -22,7 +28,7 @@ sealed partial class Server
 
     void WriteRestarts(Utf8JsonWriter w)
     {
-        if (orders.RestartPolicy == "no" && restarts == 0 && state != TaskState.Restarting) return;
+        if (Policy == "no" && restarts == 0 && state != TaskState.Restarting) return;
         w.WriteNumber("restartCount", restarts);
         if (state != TaskState.Restarting) return;
         Json.WriteTime(w, "nextRestartAt", nextRestart);
@@ -34,7 +40,7 @@ sealed partial class Server
     /// <summary>The init has ended: whether another follows, which then is on record.</summary>
     bool GoesOn(ExitRecord record)
     {
-        if (lastWord is not null || restartsEnded || init.StartedAt is null || !PolicyWants(record))
+        if (lastWord is not null || restartsEnded || checkpointed || init.StartedAt is null || !PolicyWants(record))
         {
             if (lastWord is not null) init.Replace(lastWord);
             if (state == TaskState.Restarting) state = TaskState.Stopped;
@@ -49,10 +55,10 @@ sealed partial class Server
         return true;
     }
 
-    bool PolicyWants(ExitRecord record) => restartForced || orders.RestartPolicy switch
+    bool PolicyWants(ExitRecord record) => restartForced || Policy switch
     {
         "always" or "unless-stopped" => true,
-        "on-failure" => record.ExitCode != 0 && (orders.RestartLimit == 0 || restarts < orders.RestartLimit),
+        "on-failure" => record.ExitCode != 0 && (Limit == 0 || restarts < Limit),
         _ => false,
     };
 
@@ -92,6 +98,7 @@ sealed partial class Server
         restarts++;
         // Its end is dealt with when the runtime's work is done.
         starting = true;
+        Log?.EndLines();
         try
         {
             Create();
@@ -127,9 +134,12 @@ sealed partial class Server
                 init.StartedAt = before;
                 runBegan = Environment.TickCount64;
                 state = TaskState.Running;
-                WriteTask();
-                init.InputWanted();
+                // Before the record: what the last run's checks found says nothing about this one.
                 BeginHealth();
+                WriteTask();
+                Tell("Started");
+                TellHealth();
+                init.InputWanted();
                 if (initStatus is { } ended) EndTask(ended);
                 else if (restartsEnded) KillUnstarted();
             });
@@ -183,6 +193,16 @@ sealed partial class Server
         init.Replace(record);
         WriteRecord(init);
         init.CloseStreams();
+    }
+
+    /// <summary>Another policy from now on. One that would not have wanted the run that is awaited ends the task.</summary>
+    /// <exception cref="ShimException">BadRequest.</exception>
+    public void SetRestarts(string? policy, int limit)
+    {
+        if (policy is not ("no" or "on-failure" or "always" or "unless-stopped") || limit < 0 || limit > 0 && policy != "on-failure")
+            throw new ShimException("BadRequest", "policy is one of no, on-failure, always, unless-stopped, and limit is on-failure's alone");
+        (setPolicy, setLimit) = (policy, limit);
+        if (state == TaskState.Restarting && !PolicyWants(lastRun!)) EndRestarts();
     }
 
     /// <summary>No further run: a task between two of them ends here.</summary>

@@ -274,8 +274,8 @@ sealed partial class Server
         init.End(status);
         initStatus = status;
         EndHealth();
-        // The answer to `start` comes before the news of the end.
-        if (!starting) EndTask(status);
+        // The answer to `start`, and to `checkpoint`, comes before the news of the end.
+        if (!starting && !checkpointing) EndTask(status);
     }
 
     void EndTask(int status)
@@ -320,6 +320,7 @@ sealed partial class Server
             return;
         }
         process.MakeRecord(Cgroups.OomKills(initGroup));
+        if (process.IsInit && checkpointed) process.Replace(process.Record! with { Reason = "Checkpointed" });
         if (process.IsInit && GoesOn(process.Record!))
         {
             TellEnd(process);
@@ -396,6 +397,12 @@ sealed partial class Server
 
     void Delete(bool force)
     {
+        // What runs on from its files is no container of the runtime's any more.
+        if (checkpointed && !Directory.Exists($"{orders.RuntimeRoot}/{orders.Id}"))
+        {
+            Stopped();
+            return;
+        }
         try
         {
             string[] verb = force ? ["delete", "--force", orders.Id] : ["delete", orders.Id];

@@ -159,14 +159,16 @@ sealed partial class Server
     void Create()
     {
         string pidFile = RunDirectory + "/init.pid";
+        // As with a start: no process can have begun earlier.
+        DateTimeOffset? restored = Restores ? DateTimeOffset.UtcNow : null;
         Sys.Unlink(pidFile);
         var stdio = Stdio.Open(this, orders.Terminal, orders.Stdin, orders.StdinPath, orders.StdoutPath, orders.StderrPath, nothing, empty: restarts == 0);
         runtimeHasIt = true;
         try
         {
-            string[] verb = ["create", "--bundle", orders.Bundle, "--pid-file", pidFile];
+            string[] verb = [.. CreateVerb(), "--bundle", orders.Bundle, "--pid-file", pidFile];
             if (stdio.ConsolePath is not null) verb = [.. verb, "--console-socket", stdio.ConsolePath];
-            Call([.. verb, orders.Id], stdio, (succeeded, words) => Created(succeeded, words, pidFile, stdio));
+            Call([.. verb, orders.Id], stdio, (succeeded, words) => Created(succeeded, words, pidFile, stdio, restored));
         }
         catch
         {
@@ -176,7 +178,8 @@ sealed partial class Server
         stdio.CloseContainerEnds();
     }
 
-    void Created(bool succeeded, string words, string pidFile, Stdio stdio)
+    /// <param name="restored">When its processes were taken from a checkpoint; null for a program that is still to be started.</param>
+    void Created(bool succeeded, string words, string pidFile, Stdio stdio, DateTimeOffset? restored)
     {
         try
         {
@@ -189,9 +192,15 @@ sealed partial class Server
             initOwnsPidNamespace = OwnsPidNamespace(pid);
             stdio.GiveTo(init);
             init.OomKillsBefore = Cgroups.OomKills(initGroup);
-            if (state != TaskState.Restarting) state = TaskState.Created;
+            if (state != TaskState.Restarting) state = restored is null ? TaskState.Created : TaskState.Running;
+            if (restored is not null)
+            {
+                init.StartedAt = restored;
+                runBegan = Environment.TickCount64;
+            }
             WriteTask();
             Tell("TaskCreated");
+            if (restored is not null) Tell("Restored");
         }
         catch (ShimException e)
         {
@@ -220,6 +229,7 @@ sealed partial class Server
         }));
         // Until here much was made that is never used again.
         Trim();
+        if (restored is not null) BeginHealth();
         if (unclaimed.Remove(init.Pid, out int status)) InitEnded(status);
     }
 

@@ -310,3 +310,38 @@ Describe 'CVE-2019-14271: libraries of the container that the copier would load'
         Remove-Container bait -Force
     }
 }
+
+Describe 'Copying with a container of ids of its own, <Kind>' -ForEach $kinds {
+    BeforeAll { chmod 0711 $store.Folder }
+
+    BeforeEach {
+        Remove-Item $here -Recurse -Force -ErrorAction Ignore
+        $null = New-Item "$here/tree/sub" -ItemType Directory
+        Set-Content "$here/tree/sub/two" 'two' -NoNewline
+        $null = New-Container box -RootfsPath $root -Overlay -UidMap 0:300000:65536 -ArgumentList sleep, 1000 | Start-ContainerTask
+        Invoke-ContainerCommand box -- sh -c 'mkdir -p /t/sub; echo -n 1 >/t/one; echo -n 2 >/t/sub/two; chown 1000:1001 /t/one'
+        if ($Kind -eq 'stopped') { Stop-ContainerTask box -TimeoutSec 0; Remove-ContainerTask box }
+    }
+    AfterEach { Remove-Container box -Force }
+
+    It 'gives in and out what it sees as owners' {
+        Copy-ContainerItem "$here/tree" box:/in
+        Copy-ContainerItem "$here/tree/sub/two" box:/web -Owner web
+        chown 1234:5678 "$here/tree/sub/two"
+        Copy-ContainerItem "$here/tree" box:/kept -Archive
+        Invoke-Inside box 'cat /in/sub/two; echo; stat -c %u:%g /in /in/sub/two /web /kept/sub/two' | Should -Be 'two', '0:0', '0:0', '1000:1000', '1234:5678'
+        Copy-ContainerItem box:/t "$here/out"
+        Get-Content "$here/out/one", "$here/out/sub/two" | Should -Be '1', '2'
+        Copy-ContainerItem box:/t "$here/archive" -Archive
+        stat -c %u:%g "$here/archive/one" "$here/archive/sub/two" | Should -Be '1000:1001', '0:0'
+        Copy-ContainerItem box:/t/. box:/within -Archive
+        Invoke-Inside box 'stat -c %u:%g /within/one' | Should -Be '1000:1001'
+    }
+
+    It 'gives no rights that its own root has not' {
+        # A number that nobody has inside.
+        chown 70000:0 "$here/tree/sub/two"
+        if ($Kind -eq 'running') { Get-ErrorIdOf { Copy-ContainerItem "$here/tree" box:/none -Archive } | Should -Not -BeNullOrEmpty }
+        Invoke-Inside box 'id -u' | Should -Be '0'
+    }
+}

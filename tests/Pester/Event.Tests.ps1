@@ -49,6 +49,19 @@ Describe 'The journal' {
         else { Set-ItResult -Skipped -Because 'the host did not kill for memory' }
     }
 
+    It 'tells every change of the health check, and none that is none' {
+        $null = New-Container ill -RootfsPath $root -Overlay -RestartPolicy always -HealthCommand 'test -e /tmp/well' -HealthInterval 100ms -HealthRetries 2 -ArgumentList sleep, 1000 | Start-ContainerTask
+        Wait-Until { (Get-ContainerTask ill).Health.Status -eq 'Unhealthy' } 'two failures'
+        Invoke-ContainerCommand ill -- touch /tmp/well
+        (Wait-ContainerTask ill -For Healthy -TimeoutSec 60).Health.Status | Should -Be 'Healthy'
+        Send-ContainerSignal ill -Signal KILL
+        Wait-Until { $now = Get-ContainerTask ill; $now.RestartCount -eq 1 -and $now.State -eq 'Running' -and $now.Health.Status -eq 'Healthy' } 'the second run is healthy'
+        Wait-Until { @(Get-ContainerEvent ill -Type Health).Count -ge 4 } 'the last of them'
+        (Get-ContainerEvent ill -Type Health).Health | Should -Be Unhealthy, Healthy, Starting, Healthy
+        (Get-ContainerEvent ill -Type Created).Health | Should -BeNullOrEmpty
+        (Get-ContainerEvent ill -Type Health)[2] | Format-Table | Out-String -Width 120 | Should -Match 'Starting'
+    }
+
     It 'is filtered by id, type, time and label' {
         $null = Invoke-Container f1 -RootfsPath $root -Label @{ tier = 'front' } -ArgumentList true
         $between = [datetimeoffset]::UtcNow

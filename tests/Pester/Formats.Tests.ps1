@@ -6,7 +6,7 @@ BeforeDiscovery {
     $types = @(
         'Container', 'ContainerChange', 'ContainerMount', 'ContainerTask', 'ContainerExec', 'ContainerRunResult', 'ContainerLogEntry', 'ContainerMeasurement',
         'ContainerServiceUnit', 'LinuxNamespace', 'Cgroup', 'CgroupLimit', 'CgroupControllerInfo', 'CgroupHierarchyInfo', 'CgroupProcess', 'CgroupEvent', 'CgroupMeasurement', 'ContainerHostCheck', 'ContainerHostInfo',
-        'ContainerProcess', 'ContainerEvent', 'ContainerConfigurationItem', 'ContainerNamespaceInfo', 'ContainerNetwork', 'ContainerNetworkAttachment', 'ContainerVolume'
+        'ContainerProcess', 'ContainerEvent', 'ContainerConfigurationItem', 'ContainerNamespaceInfo', 'ContainerNetwork', 'ContainerNetworkAttachment', 'ContainerVolume', 'ContainerDaemonDump', 'ContainerGoroutine'
     ) | ForEach-Object { @{ Type = "Containers.$_" } }
 }
 

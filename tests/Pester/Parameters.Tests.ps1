@@ -75,6 +75,96 @@ Describe 'A parameter' {
         Invoke-With @{ SeccompProfile = 'unconfined' } 'grep Seccomp: /proc/self/status | cut -f2' | Should -Be '0'
     }
     It '-Privileged' { Invoke-With @{ Privileged = $true } 'grep -E "^(CapEff|Seccomp:)" /proc/self/status | cut -f2; test -e /dev/kmsg && echo devices' | Should -Contain '0' }
+    It '-AppArmorProfile' {
+        $here = (Get-Content /sys/module/apparmor/parameters/enabled -ErrorAction Ignore) -eq 'Y'
+        Invoke-With @{ AppArmorProfile = 'unconfined' } 'echo ran' | Should -Be 'ran'
+        if ($here) {
+            Invoke-With @{ AppArmorProfile = 'unconfined' } 'cat /proc/self/attr/current' | Should -BeLike 'unconfined*'
+            Get-ErrorIdOf { Invoke-With @{ AppArmorProfile = "none-of-$($store.Mark)" } true } | Should -Be 'RuntimeFailed'
+        }
+        else { Get-ErrorIdOf { Invoke-With @{ AppArmorProfile = 'docker-default' } true } | Should -Be 'NotSupported' }
+        Get-ErrorIdOf { Invoke-With @{ AppArmorProfile = "two`nlines" } true } | Should -Be 'InvalidArgument'
+    }
+    It '-SELinuxLabel' {
+        if (Test-Path /sys/fs/selinux/enforce) { Invoke-With @{ SELinuxLabel = (Get-Content /proc/self/attr/current -Raw).Trim("`0") } 'cat /proc/self/attr/current' | Should -BeLike "$((Get-Content /proc/self/attr/current -Raw).Trim("`0"))*" }
+        else { Get-ErrorIdOf { Invoke-With @{ SELinuxLabel = 'system_u:system_r:container_t:s0' } true } | Should -Be 'NotSupported' }
+        Get-ErrorIdOf { Invoke-With @{ SELinuxLabel = "two`nlines" } true } | Should -Be 'InvalidArgument'
+    }
+    It '-Init is the first process, hands signals on, and reaps what others leave' {
+        $init = '/usr/bin/tini-static', '/usr/libexec/podman/catatonit', '/usr/bin/catatonit' | Where-Object { Test-Path $_ } | Select-Object -First 1
+        if (-not $init) { Set-ItResult -Skipped -Because 'neither tini-static nor catatonit is installed'; return }
+        Invoke-With @{ Init = $init } 'tr "\0" " " </proc/1/cmdline; echo; echo $$' | Should -Not -Contain '1'
+        Invoke-With @{ Init = $init } 'tr "\0" " " </proc/1/cmdline; echo' | Should -BeLike '/dev/init -- sh -c *'
+        Invoke-With @{ Init = $init } 'exit 7'
+        $LASTEXITCODE | Should -Be 7
+        $null = New-Container inited -RootfsPath $root -Init $init -- sh -c 'trap "exit 5" TERM; (sleep 0.1 &); echo ready; while :; do sleep 0.05; done' | Start-ContainerTask
+        $null = Wait-ContainerTask inited -For LogMatch -Pattern ready -TimeoutSec 60
+        Wait-Until { -not (Get-ContainerProcess inited | Where-Object State -eq 'Z') } 'nothing is left unreaped'
+        (Stop-ContainerTask inited -TimeoutSec 30 -PassThru).ExitCode | Should -Be 5
+        Remove-Container inited
+        # Nothing was made in the root.
+        Test-Path "$root/dev/init" | Should -BeFalse
+    }
+    It '-Init is refused where it could not work' {
+        Get-ErrorIdOf { Invoke-With @{ Init = "no-such-$($store.Mark)" } true } | Should -Be 'InitNotFound'
+        Get-ErrorIdOf { Invoke-With @{ Init = '/nowhere/init' } true } | Should -Be 'InitNotFound'
+        Get-ErrorIdOf { Invoke-With @{ Init = '/etc/passwd' } true } | Should -Be 'InvalidArgument'
+        # Linked to libraries of the host.
+        Get-ErrorIdOf { Invoke-With @{ Init = (Get-Command bash -CommandType Application | Select-Object -First 1).Source } true } | Should -Be 'InvalidArgument'
+        Get-ErrorIdOf { Invoke-With @{ Init = 'tini-static'; ProcessNamespace = 'host' } true } | Should -Be 'InvalidArgument'
+    }
+    It '-TimeoutSec of Invoke-Container kills what takes longer, and leaves nothing' {
+        $failure = Get-ErrorOf { Invoke-Container late -RootfsPath $root -Remove -TimeoutSec 0.5 -ArgumentList sleep, 1000 }
+        "$($failure.FullyQualifiedErrorId)" | Should -BeLike 'WaitTimeout,*'
+        $failure.CategoryInfo.Category | Should -Be 'OperationTimeout'
+        Get-Container | Should -BeNullOrEmpty
+        Invoke-Container -RootfsPath $root -Remove -TimeoutSec 300 -ArgumentList echo, 'in time' | Should -Be 'in time'
+        Get-ErrorIdOf { Invoke-Container late -RootfsPath $root -TimeoutSec 10 -ArgumentList sleep, 1000 } | Should -Be 'WaitTimeout'
+        # One that had not even begun by then is gone.
+        $left = Get-ContainerTask late -ErrorAction Ignore
+        if ($left) {
+            $left.Signal | Should -Be 9
+            Remove-Container late
+        }
+        Get-ErrorIdOf { Invoke-Container late -RootfsPath $root -Detach -TimeoutSec 5 -ArgumentList true } | Should -Be 'InvalidArgument'
+    }
+    It '-TimeoutSec and -AsJob of Invoke-ContainerCommand' {
+        $null = Start-Sleeper timed $root
+        try {
+            Get-ErrorIdOf { Invoke-ContainerCommand timed -ExecId late -TimeoutSec 10 -- sleep 1000 } | Should -Be 'WaitTimeout'
+            Wait-Until { ((Get-ContainerTask timed).Execs | Where-Object Id -eq late).Signal -eq 9 } 'it was killed'
+            (Get-ContainerTask timed).State | Should -Be 'Running'
+            Invoke-ContainerCommand timed -TimeoutSec 300 -- echo 'in time' | Should -Be 'in time'
+            Invoke-ContainerCommand timed -AsJob -- hostname | Wait-Job -Timeout 60 | Receive-Job | Should -Be 'timed'
+            Get-Container timed | Invoke-ContainerCommand -AsJob -- echo 'of the pipeline' | Wait-Job -Timeout 60 | Receive-Job | Should -Be 'of the pipeline'
+            'b', 'a' | Invoke-ContainerCommand timed -AsJob -- sort | Wait-Job -Timeout 60 | Receive-Job | Should -Be 'a', 'b'
+        }
+        finally {
+            Get-Job | Where-Object PSJobTypeName -eq ContainerJob | Remove-Job -Force
+            Remove-Container timed -Force
+        }
+    }
+    It '-AsJob of Invoke-Container' {
+        try {
+            $job = Invoke-Container -RootfsPath $root -Remove -AsJob -- sh -c 'echo one; echo two >&2; exit 3'
+            $said = $job | Wait-Job -Timeout 60 | Receive-Job 6>&1
+            $said | Where-Object { $_ -is [string] } | Should -Be 'one'
+            "$($said | Where-Object { $_ -is [System.Management.Automation.InformationRecord] })" | Should -Match 'two'
+            $job.State | Should -Be 'Completed'
+            # An id that is none, arguments as they were typed, and input from the pipeline.
+            $job = 'b', 'a' | Invoke-Container named -RootfsPath $root -PassThru -AsJob -- sort -r
+            $result = $job | Wait-Job -Timeout 60 | Receive-Job
+            $result.ContainerId, $result.ExitCode, $result.StandardOutput | Should -Be 'named', 0, "b`na`n"
+            Remove-Container named
+            $job = Invoke-Container long -RootfsPath $root -Remove -AsJob -- sleep 1000
+            Wait-Until { (Get-Container long -ErrorAction Ignore).State -eq 'Running' } 'it runs'
+            Stop-Job $job
+            Wait-Until { -not (Get-Container) } 'it is removed'
+            Get-ErrorIdOf { Invoke-Container -RootfsPath $root -Interactive -Tty -AsJob -ArgumentList true } | Should -Be 'InvalidArgument'
+            Invoke-Container none -RootfsPath $root -AsJob -WhatIf -ArgumentList true | Should -BeNullOrEmpty
+        }
+        finally { Get-Job | Where-Object PSJobTypeName -eq ContainerJob | Remove-Job -Force }
+    }
     It '-Device' {
         Invoke-With @{ Device = '/dev/full:/dev/brim' } 'echo x 2>/dev/null >/dev/brim || echo full' | Should -Be 'full'
     }

@@ -106,6 +106,51 @@ Describe 'A restart policy' {
         (Get-Container job | Get-CgroupLimit).Memory | Should -Be 32MB
     }
 
+    It 'keeps the last line of a run, without an end, apart from the next run''s first' {
+        $null = Start-Policy on-failure:1 'printf "half out"; printf "half err" >&2; exit 1'
+        $null = Wait-ContainerTask job -TimeoutSec 60
+        (Get-ContainerLog job -Stream Stdout).Text | Should -Be 'half out', 'half out'
+        (Get-ContainerLog job -Stream Stderr).Text | Should -Be 'half err', 'half err'
+        # And from the next task's.
+        $null = Start-ContainerTask job -PassThru | Wait-ContainerTask -TimeoutSec 60
+        (Get-ContainerLog job -Stream Stdout).Text | Should -Be (@('half out') * 4)
+    }
+
+    It 'is changed by Set-Container for a task that runs' {
+        $null = Start-Policy no 'echo up; exec sleep 1000'
+        (Set-Container job -RestartPolicy on-failure:1 -PassThru).RestartPolicy | Should -Be 'on-failure:1'
+        Send-ContainerSignal job -Signal KILL
+        Wait-Until { ($now = Get-ContainerTask job).State -eq 'Running' -and $now.RestartCount -eq 1 } 'the second run'
+        Set-Container job -RestartPolicy no
+        Send-ContainerSignal job -Signal KILL
+        (Wait-ContainerTask job -TimeoutSec 60).Signal | Should -Be 9
+        Set-Container job -RestartPolicy always
+        # Of the next task, too.
+        $null = Start-ContainerTask job
+        Send-ContainerSignal job -Signal KILL
+        Wait-Until { ($now = Get-ContainerTask job).State -eq 'Running' -and $now.RestartCount -eq 1 } 'the second run'
+        Get-ErrorIdOf { Set-Container job -RestartPolicy sometimes } | Should -Be 'InvalidArgument'
+        (Get-Container job).RestartPolicy | Should -Be 'always'
+    }
+
+    It 'that is taken away between two runs ends the task with the last one''s end' {
+        $null = Start-Policy always 'exit 4'
+        $null = Wait-Pause 3 8
+        Set-Container job -RestartPolicy no
+        $end = Wait-ContainerTask job -TimeoutSec 60
+        $end.ExitCode | Should -Be 4
+        (Get-ContainerTask job).State | Should -Be 'Stopped'
+    }
+
+    It 'that is given to a task keeps limits that were changed before' {
+        $null = Start-Policy no 'exec sleep 1000' @{ Memory = 64MB }
+        Get-Container job | Set-CgroupLimit -Memory 32MB
+        Set-Container job -RestartPolicy always
+        Send-ContainerSignal job -Signal KILL
+        Wait-Until { ($now = Get-ContainerTask job).State -eq 'Running' -and $now.RestartCount -eq 1 } 'the second run'
+        (Get-Container job | Get-CgroupLimit).Memory | Should -Be 32MB
+    }
+
     It 'is refused: <_>' -ForEach 'sometimes', 'on-failure:0', 'on-failure:x', 'always:3' {
         Get-ErrorIdOf { New-Container job -RootfsPath $root -RestartPolicy $_ -ArgumentList true } | Should -Be 'InvalidArgument'
         Get-Container | Should -BeNullOrEmpty

@@ -318,6 +318,24 @@ Describe 'Wait-ContainerTask -For' {
         Get-ErrorIdOf { Wait-ContainerTask ends -For PortOpen -Port 8080 -TimeoutSec 60 } | Should -Be 'TaskNotRunning'
     }
 
+    It 'Healthy: not before the check succeeds, and an end without is an error' {
+        $null = New-Container talks -RootfsPath $root -Overlay -HealthCommand 'test -e /tmp/well' -HealthInterval 100ms -HealthRetries 1 -ArgumentList sleep, 1000 | Start-ContainerTask
+        Wait-Until { (Get-ContainerTask talks).Health.Status -eq 'Unhealthy' } 'a failure'
+        Get-ErrorIdOf { Wait-ContainerTask talks -For Healthy -TimeoutSec 0.3 } | Should -Be 'WaitTimeout'
+        $path = Get-ModulePath
+        $wait = Start-ThreadJob { Import-Module $using:path; Wait-ContainerTask talks -For Healthy -TimeoutSec 60 }
+        Invoke-ContainerCommand talks -- touch /tmp/well
+        ($wait | Receive-Job -Wait -AutoRemoveJob).Health.Status | Should -Be 'Healthy'
+        Invoke-ContainerCommand talks -- rm /tmp/well
+        Wait-Until { (Get-ContainerTask talks).Health.Status -eq 'Unhealthy' } 'a failure'
+        $wait = Start-ThreadJob { Import-Module $using:path; try { Wait-ContainerTask talks -For Healthy -TimeoutSec 60 -ErrorAction Stop } catch { "$($_.FullyQualifiedErrorId)" } }
+        Start-Sleep -Milliseconds 300
+        Stop-ContainerTask talks -TimeoutSec 0
+        $wait | Receive-Job -Wait -AutoRemoveJob | Should -BeLike 'TaskNotRunning,*'
+        $null = Start-Sleeper simple $root
+        Get-ErrorIdOf { Wait-ContainerTask simple -For Healthy -TimeoutSec 60 } | Should -Be 'HealthCheckNotFound'
+    }
+
     It '-Any gives the first alone' {
         $null = New-Container slow -RootfsPath $root -ArgumentList sleep, 1000 | Start-ContainerTask
         $null = New-Container quick -RootfsPath $root -- sh -c 'sleep 0.3; exit 6' | Start-ContainerTask
