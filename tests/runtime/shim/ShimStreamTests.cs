@@ -134,17 +134,18 @@ public sealed class ShimStreamTests : ShimTest
     }
 
     [RuntimeFact]
-    public void A_log_is_continued_also_after_half_a_record()
+    public void A_log_is_continued_on_a_line_of_its_own_also_after_half_a_record()
     {
         const string Before = "2026-01-01T00:00:00.000000000Z stdout F of an earlier task\n2026-01-01T00:00:01.000000000Z stdout P cut o";
         var task = NewTask("echo new");
         File.WriteAllText(task.LogPath, Before);
         task.Launch();
         using var client = task.Connect();
-        Assert.Equal(Before.Length + 1, (long)client.Call("attach")["offset"]!);
+        // The half record gets its end, and its line a record that is empty.
+        Assert.Equal(Before.Length + 1 + "2026-01-01T00:00:01.000000000Z stdout F \n".Length, (long)client.Call("attach")["offset"]!);
         client.Call("start");
         task.WaitForShim();
-        Assert.Equal("of an earlier task\ncut onew\n", Encoding.ASCII.GetString(task.Logged("stdout")));
+        Assert.Equal("of an earlier task\ncut o\nnew\n", Encoding.ASCII.GetString(task.Logged("stdout")));
     }
 
     [RuntimeFact]
