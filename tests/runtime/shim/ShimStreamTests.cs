@@ -297,7 +297,8 @@ public sealed class ShimStreamTests : ShimTest
             client.Call("start");
             client.ReadUntil("z\n");
             using var other = task.Connect();
-            Assert.InRange((long)other.Call("state")["droppedLogBytes"]!, (1 << 20) - 65536, 1 << 20);
+            // Of a write that is larger than the disk nothing stays.
+            Assert.InRange((long)other.Call("state")["droppedLogBytes"]!, (1 << 20) - 65536, (1 << 20) + 1);
             Assert.Contains("No space left", task.ShimLog);
             other.Call("shutdown", ("kill", true));
             client.ReadToEnd();
