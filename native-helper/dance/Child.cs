@@ -14,6 +14,7 @@ namespace Psrun.Dance;
 static unsafe partial class Child
 {
     const int PathMax = 4096;
+    const int LookupTries = 128;
     const ulong PagePresent = 1UL << 63, PageSwapped = 1UL << 62, PageOfFile = 1UL << 61;
 
     /// <summary>For <see cref="StepKind.OpenTarget"/>: the target is a file; no symbolic link may be on the way; it may lie in a procfs; it is not made.</summary>
@@ -40,9 +41,14 @@ static unsafe partial class Child
             switch (s->Kind)
             {
                 case StepKind.Call:
-                    r = Libc.syscall(s->Number, a0, a1, a2, a3, a4, a5);
-                    if (r == -1)
-                        errno = *Libc.__errno_location();
+                    // EAGAIN of openat2(2): something was renamed or mounted anywhere on the host, and the kernel could not prove that the walk stayed inside.
+                    for (int tries = 0; tries < LookupTries; tries++)
+                    {
+                        r = Libc.syscall(s->Number, a0, a1, a2, a3, a4, a5);
+                        errno = r == -1 ? *Libc.__errno_location() : 0;
+                        if (errno != Libc.EAGAIN || s->Number != Libc.SYS_openat2)
+                            break;
+                    }
                     break;
 
                 case StepKind.CopyWritten:
@@ -243,7 +249,7 @@ static unsafe partial class Child
             fd = Libc.syscall(Libc.SYS_openat2, root, (nint)path, (nint)how, sizeof(open_how), 0, 0);
             *errno = fd == -1 ? *Libc.__errno_location() : 0;
         }
-        while (*errno == Libc.EAGAIN && ++tries < 128);
+        while (*errno == Libc.EAGAIN && ++tries < LookupTries);
         return fd;
     }
 
