@@ -30,7 +30,9 @@ function Exit-TestStore {
     Get-Container -ErrorAction SilentlyContinue | Remove-Container -Force -ErrorAction Continue
     Remove-Item $store -Recurse -Force
     $env:CONTAINERS_ROOT, $env:CONTAINERS_RUN, $env:CONTAINERS_NAMESPACE = $before
-    $left = Get-Leftover
+    # A process that was killed is out of its control group before it is a zombie, and seen in between.
+    $until = [datetime]::UtcNow.AddSeconds(5)
+    while (($left = Get-Leftover) -and [datetime]::UtcNow -lt $until) { Start-Sleep -Milliseconds 200 }
     if ($left) { throw "left behind: $($left -join '; ')" }
 }
 
