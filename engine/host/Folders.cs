@@ -12,13 +12,19 @@ static class Folders
     /// <summary>Makes a folder and its missing parents with mode 0700.</summary>
     internal static void Make(string path)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            // One by one: .NET gives the mode to the last alone, and the missing parents what the umask leaves.
-            if (Path.GetDirectoryName(path) is { } parent && !Directory.Exists(parent)) { Make(parent); }
-            Directory.CreateDirectory(path, PrivateFolder);
+            try
+            {
+                // One by one: .NET gives the mode to the last alone, and the missing parents what the umask leaves.
+                if (Path.GetDirectoryName(path) is { } parent && !Directory.Exists(parent)) { Make(parent); }
+                Directory.CreateDirectory(path, PrivateFolder);
+                return;
+            }
+            // It was there for mkdir(2), and had gone with its last content when .NET looked at it.
+            catch (IOException) when (attempt < 16 && !Path.Exists(path)) { }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { throw Unavailable(path, e); }
     }
 
     /// <summary>
